@@ -1,0 +1,134 @@
+"""`python -m benchmarks`: measure, print, and say which targets are met."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+
+from benchmarks.accounting import measure_accounting
+from benchmarks.figures import Measurement
+from benchmarks.load import LoadClient
+from benchmarks.machine import Machine, describe_machine
+from benchmarks.memory import measure_memory
+from benchmarks.report import make_json, render_machine, render_measurement, render_verdicts
+from benchmarks.scrape import measure_scrape
+from benchmarks.servers import ServerKind
+from benchmarks.throughput import Effort, Workload, measure_throughput
+
+
+class What(StrEnum):
+    """What can be measured, in the order of a whole run."""
+
+    ACCOUNTING = "accounting"
+    ECHO = "echo"
+    BROADCAST = "broadcast"
+    QUERY = "query"
+    SCRAPE = "scrape"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much of everything: the whole run, or a quick look."""
+
+    load: Effort
+    accounting_pairs: int
+    accounting_rounds: int
+    scrapes: int
+    connections: int
+    memory_rounds: int
+
+
+WHOLE = Scale(
+    Effort(1.0, 5), accounting_pairs=20_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=3
+)
+QUICK = Scale(
+    Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=2_000, memory_rounds=1
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the benchmarks: where, with what, and how much."""
+
+    machine: Machine
+    kinds: list[ServerKind]
+    scale: Scale
+    client: LoadClient
+
+    def measure(self, what: What) -> Measurement:
+        measure: dict[What, Callable[[], Measurement]] = {
+            What.ACCOUNTING: self._measure_accounting,
+            What.SCRAPE: self._measure_scrape,
+            What.MEMORY: self._measure_memory,
+        }
+        return measure[what]() if what in measure else self._measure_throughput(Workload(what))
+
+    def _measure_throughput(self, workload: Workload) -> Measurement:
+        return measure_throughput(workload, self.kinds, self.machine, self.scale.load, self.client)
+
+    def _measure_accounting(self) -> Measurement:
+        return measure_accounting(self.machine, self.scale.accounting_pairs, self.scale.accounting_rounds)
+
+    def _measure_scrape(self) -> Measurement:
+        return measure_scrape(self.machine, self.scale.scrapes, self.client)
+
+    def _measure_memory(self) -> Measurement:
+        scale = self.scale
+        return measure_memory(self.kinds, self.machine, scale.connections, scale.memory_rounds, self.client)
+
+
+def main() -> int:
+    options = _parse()
+    began = perf_counter()
+    machine = describe_machine()
+    print(render_machine(machine))
+    with _start_client(machine.client_core) as client:
+        run = Run(machine, options.server, QUICK if options.quick else WHOLE, client)
+        measurements = list(_measure_all(run, options.only))
+    print(render_verdicts([verdict for measurement in measurements for verdict in measurement.verdicts]))
+    print(f"\n{'A quick look' if options.quick else 'The run'} took {perf_counter() - began:.0f} s.")
+    if options.json is not None:
+        choices = {"only": options.only, "server": options.server, "quick": options.quick}
+        options.json.write_text(make_json(machine, choices, measurements), encoding="utf-8")
+    return 0
+
+
+def _measure_all(run: Run, choice: list[What]) -> Iterator[Measurement]:
+    for what in What:
+        if what in choice:
+            measurement = run.measure(what)
+            print(render_measurement(measurement), flush=True)
+            yield measurement
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure against the design's targets.")
+    parser.add_argument(
+        "--only", nargs="+", type=What, choices=list(What), default=list(What), metavar="WHAT",
+        help=f"measure only some of {', '.join(What)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--server", nargs="+", type=ServerKind, choices=list(ServerKind), default=list(ServerKind), metavar="SERVER",
+        help=f"only on some of {', '.join(ServerKind)}",
+    )  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="a look of less than two minutes; figures are rough")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything to FILE")
+    return parser.parse_args()
+
+
+@contextmanager
+def _start_client(core: int) -> Iterator[LoadClient]:
+    client = LoadClient(core)
+    try:
+        yield client
+    finally:
+        client.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

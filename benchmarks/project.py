@@ -1,0 +1,44 @@
+"""The Django project that every benchmarked server runs: SQLite in a file, the in-memory channel layer."""
+
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+SECRET_KEY = "benchmarks only; this server listens on the loopback interface and is gone in a minute"
+
+
+def configure(folder: Path, *, monitored: bool) -> None:
+    """
+    Set up Django for this process, with a database of its own that holds one user.
+
+    Args:
+        folder: Where the SQLite file goes; it must exist.
+        monitored: Whether `hub` is among the installed apps.
+    """
+    settings.configure(
+        SECRET_KEY=SECRET_KEY,
+        ALLOWED_HOSTS=["127.0.0.1"],
+        INSTALLED_APPS=_list_apps(monitored),
+        MIDDLEWARE=[],
+        ROOT_URLCONF="benchmarks.urls" if monitored else "django.contrib.auth.urls",
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "benchmark.sqlite3")}},
+        CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+        USE_TZ=True,
+    )
+    django.setup()
+    call_command("migrate", verbosity=0)
+    _create_user()
+
+
+def _list_apps(monitored: bool) -> list[str]:
+    apps = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "channels"]
+    return [*apps, "hub"] if monitored else apps
+
+
+def _create_user() -> None:
+    from django.contrib.auth import get_user_model
+
+    get_user_model().objects.create(pk=1, username="benchmark")

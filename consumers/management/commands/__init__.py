@@ -1,0 +1,1 @@
+"""Commands of the stand-alone site, one a module."""

@@ -1,0 +1,8 @@
+"""Every WebSocket route of the stand-alone site."""
+
+from __future__ import annotations
+
+from consumers.demo.routing import websocket_urlpatterns as demo
+from consumers.ops import websocket_urlpatterns as ops
+
+websocket_urlpatterns = [*ops, *demo]

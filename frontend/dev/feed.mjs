@@ -1,0 +1,372 @@
+// A feed with made-up numbers, and the built page under the product's own CSP: to look at the page without a hub.
+//   node dev/feed.mjs [--port 0] [--rows 14] [--empty]
+// POST /dev/restart   a new boot: clients are dropped, their cursors are of another epoch
+// POST /dev/down, /dev/up, /dev/quiet, /dev/refuse?code=4403
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { parseArgs } from "node:util";
+import { WebSocketServer } from "ws";
+
+const { values: flags } = parseArgs({
+  options: {
+    port: { type: "string", default: "8123" },
+    rows: { type: "string", default: "14" },
+    empty: { type: "boolean", default: false },
+  },
+});
+
+const DIST = new URL("../../hub/web/dist/", import.meta.url);
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+  "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const now = () => Date.now() / 1000;
+
+// --- numbers -------------------------------------------------------------------------------------------------------
+
+const KINDS = ["chat.consumers.ChatConsumer", "market.ticker.TickerConsumer", "fleet.telemetry.TelemetryConsumer"];
+const OLD = "legacy.consumers.LegacyNotificationsConsumer";
+const TENANTS = ["acme", "globex", "initech", "umbrella", ""];
+
+function world(rows) {
+  return Array.from({ length: rows }, (_, index) => ({
+    consumer: index % 4 === 3 ? OLD : KINDS[index % 4],
+    tenant: index < 15 ? TENANTS[index % TENANTS.length] : `tenant-${String(Math.floor(index / 4)).padStart(4, "0")}`,
+    weight: 1 / (1 + index * 0.6),
+    slow: index % 7 === 3 ? 22 : 1 + (index % 3),
+    counts: {
+      accepted: Math.round(9000 / (1 + index)),
+      closed: 0,
+      received: 0,
+      sent: 0,
+      errors: 0,
+      lost: index % 6 === 5 ? 3 : 0,
+      rejected: 0,
+    },
+  }));
+}
+
+const wave = (at, period, phase = 0) => Math.sin((at / period) * 2 * Math.PI + phase);
+
+/** The whole fleet's load at a moment; the same moment always has the same load, so history and present agree. */
+function load(at) {
+  const spike = Math.max(0, wave(at, 700) - 0.86) * 6;
+  const noise = wave(at, 37) * 0.03 + wave(at, 71.3, 1) * 0.04 + wave(at, 5.9, 2) * 0.008;
+  const active = 1180 + 260 * wave(at, 1700) + 70 * wave(at, 260, 1) + 40 * noise;
+  return { active, opened: 9 + 3 * wave(at, 90) + 14 * spike + 12 * noise, noise, spike };
+}
+
+function rowAt(at, item) {
+  const { active, opened, noise, spike } = load(at + item.slow);
+  const heat = item.slow * (1 + 0.5 * spike + noise);
+  const rate = active * item.weight * 0.9 * (1 + noise);
+  const idle = item.weight < 0.09;
+  const { counts } = item;
+  return {
+    active: Math.round(active * item.weight * 0.28),
+    ...counts,
+    failed: 0,
+    received_bytes: counts.received * 112,
+    sent_bytes: counts.sent * 164,
+    backlog: heat > 20 ? Math.round(heat / 3 + 4 * noise) : 0,
+    connect_rate: opened * item.weight * 0.3,
+    disconnect_rate: load(at - 25).opened * item.weight * 0.3 * (1 - 4 * noise),
+    received_rate: idle ? 0 : rate,
+    sent_rate: idle ? 0 : rate * 2.4,
+    error_rate: item.slow > 20 ? Math.max(0, noise * 6) : 0,
+    latency: idle ? nothing() : quantiles(0.0008 * heat),
+    wait: idle ? nothing() : quantiles(0.00009 * heat ** 1.5),
+  };
+}
+
+const nothing = () => ({ p50: null, p95: null, p99: null });
+const quantiles = (base) => ({ p50: base, p95: base * 3.1, p99: base * 7.4 });
+
+function sum(rows, at) {
+  const add = (key) => rows.reduce((total, row) => total + (row[key] ?? 0), 0);
+  const totals = Object.fromEntries(Object.keys(rows[0] ?? EMPTY).map((key) => [key, add(key)]));
+  const { spike, noise } = load(at);
+  const busy = rows.length > 0;
+  return {
+    ...totals,
+    latency: busy ? quantiles(0.0021 * (1 + spike + 2 * noise)) : nothing(),
+    wait: busy ? quantiles(0.00018 * (1 + 3 * spike + 3 * noise)) : nothing(),
+  };
+}
+
+const EMPTY = Object.fromEntries(
+  (
+    "active accepted rejected failed closed received sent received_bytes sent_bytes errors lost backlog " +
+    "connect_rate disconnect_rate received_rate sent_rate error_rate"
+  )
+    .split(" ")
+    .map((key) => [key, 0]),
+);
+
+// --- one run of a hub ----------------------------------------------------------------------------------------------
+
+function boot(items, startedAt, withPast) {
+  const epoch = Math.random().toString(16).slice(2, 10);
+  const hub = { epoch, id: 0, startedAt, items, events: [], clients: new Set(), quiet: false };
+  hub.cursor = () => `${epoch}-${hub.id}`;
+  emit(hub, { kind: "node.started", severity: "info", details: { version: "0.1.0" } });
+  hub.history = (picked) => history(withPast ? startedAt - 3500 : startedAt, picked);
+  return hub;
+}
+
+function history(from, items) {
+  const at = [];
+  const until = Math.floor(now());
+  for (let moment = Math.ceil(Math.max(from, until - 3600)); moment <= until; moment++)
+    if (moment % 3600 < 3000 || moment % 3600 > 3060) at.push(moment);
+  const all = at.map((moment) =>
+    sum(
+      items.map((item) => rowAt(moment, item)),
+      moment,
+    ),
+  );
+  const column = (pick) => all.map((totals) => (items.length > 0 ? pick(totals) : null));
+  const plain = ["active", "connect_rate", "disconnect_rate", "received_rate", "sent_rate", "error_rate", "backlog"];
+  const columns = Object.fromEntries(plain.map((key) => [key, column((totals) => totals[key])]));
+  for (const of of ["latency", "wait"])
+    for (const p of ["p50", "p95", "p99"]) columns[`${of}_${p}`] = column((totals) => totals[of][p]);
+  return { step: 1, at, ...columns };
+}
+
+function emit(hub, event) {
+  hub.id++;
+  const whole = { type: "event", cursor: hub.cursor(), at: now(), node: "web-1", tenant: "", consumer: "", ...event };
+  whole.connection ??= "";
+  whole.count ??= 1;
+  whole.details ??= {};
+  hub.events.push(whole);
+  if (hub.events.length > 300) hub.events.shift();
+  for (const client of hub.clients)
+    if (client.subscribed && !hub.quiet && (client.tenant === null || client.tenant === whole.tenant || !whole.tenant))
+      client.send(whole);
+}
+
+const pick = (list) => list[Math.floor(Math.random() * list.length)];
+
+function happen(hub) {
+  if (hub.items.length === 0) return;
+  const { consumer, tenant, slow } = pick(hub.items);
+  const connection = Math.random().toString(16).slice(2, 10);
+  const chance = Math.random();
+  const about = { consumer, tenant, connection };
+  if (chance < 0.42)
+    emit(hub, { ...about, kind: "connection.opened", severity: "info", details: { path: "/ws/chat/<room>/" } });
+  else if (chance < 0.8)
+    emit(hub, {
+      ...about,
+      kind: "connection.closed",
+      severity: "info",
+      details: { code: pick([1000, 1001, 1006]), duration: Math.random() * 900, received: 84, sent: 192 },
+    });
+  else if (chance < 0.86) emit(hub, { consumer, tenant, kind: "connection.closed", severity: "info", count: 9990 });
+  else if (chance < 0.93)
+    emit(hub, {
+      ...about,
+      kind: "connection.rejected",
+      severity: "warning",
+      details: { code: 403, path: "/ws/chat/" },
+    });
+  else if (slow > 1)
+    emit(hub, {
+      ...about,
+      kind: "handler.error",
+      severity: "error",
+      details: { exception: "KeyError", message: "KeyError: ‹redacted›", line: 'consumers.py", line 48, in chat_say' },
+    });
+}
+
+function count(hub) {
+  for (const item of hub.items) {
+    const { counts } = item;
+    const row = rowAt(now(), item);
+    counts.received += Math.round(row.received_rate);
+    counts.sent += Math.round(row.sent_rate);
+    counts.accepted += Math.round(row.connect_rate);
+    counts.errors += Math.random() < row.error_rate ? 1 : 0;
+  }
+}
+
+function nodes(hub) {
+  const common = { host: "app-1.internal", version: "0.1.0", seen_at: now(), sampler_seconds: 0.0004 };
+  const active = hub.items.reduce((total, item) => total + rowAt(now(), item).active, 0);
+  const live = { ...common, node: "web-1", boot: hub.epoch, state: "live", pid: 4211, started_at: hub.startedAt };
+  return [{ ...live, active, loop_lag: 0.0011 }];
+}
+
+const metrics = (hub) =>
+  hub.items.length === 0
+    ? []
+    : [
+        { name: "orders_total", kind: "counter", help: "Orders.", labels: { shop: "berlin" }, value: 1204 + hub.id },
+        { name: "orders_total", kind: "counter", help: "Orders.", labels: { shop: "lisbon" }, value: 388 },
+        { name: "carts_open", kind: "gauge", help: "Carts that are open now.", labels: {}, value: 61 },
+        {
+          name: "checkout_seconds",
+          kind: "histogram",
+          help: "Time to check out.",
+          labels: {},
+          value: 402.6,
+          count: 913,
+        },
+      ];
+
+function part(hub, topic, tenant) {
+  const items = tenant === null ? hub.items : hub.items.filter((item) => item.tenant === tenant);
+  const at = now();
+  const head = { topic, at, ...(tenant === null ? {} : { tenant }) };
+  const rows = items.map((item) => ({ consumer: item.consumer, tenant: item.tenant, ...rowAt(at, item) }));
+  const numbers = rows.map(({ consumer, tenant: _, ...row }) => row);
+  if (topic === "totals") return { ...head, totals: sum(numbers, at), items };
+  if (topic === "consumers") return { ...head, consumers: rows };
+  if (topic === "nodes") return { ...head, nodes: nodes(hub) };
+  return { ...head, metrics: metrics(hub) };
+}
+
+// --- server --------------------------------------------------------------------------------------------------------
+
+let hub = boot(flags.empty ? [] : world(Number(flags.rows)), now() - 11520, true);
+let refusal = null;
+let down = false;
+
+const page = () => {
+  const manifest = JSON.parse(readFileSync(new URL("manifest.json", DIST), "utf8"));
+  const { file, css } = manifest["src/main.tsx"];
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Channels Hub</title><link rel="stylesheet" href="/assets/${css[0]}"><script type="module" src="/assets/${file}"></script>
+<body><div id="hub" data-feed="/ws/ops/" data-user="ops" data-logout="/logout/" data-csrf="t0ken" data-version="0.1.0"></div>`;
+};
+
+const login = (query) => {
+  const { file } = JSON.parse(readFileSync(new URL("manifest.json", DIST), "utf8"))["src/login.css"];
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Log in · Channels Hub</title><link rel="stylesheet" href="/assets/${file}"><body class="login"><main class="card">
+<h1 class="brand">Channels Hub</h1>${query ? '<p class="error" role="alert">Name and password don’t match.</p>' : ""}
+<form method="post"><label>Name<input name="username" autocomplete="username"></label>
+<label>Password<input name="password" type="password" autocomplete="current-password"></label>
+<button type="submit">Log in</button></form><p class="hint">You need the permission hub.view_ops.</p></main>`;
+};
+
+const server = createServer((request, response) => {
+  const { pathname, searchParams } = new URL(request.url, "http://localhost");
+  response.setHeader("Content-Security-Policy", CSP);
+  if (request.method === "POST") return response.end(control(pathname, searchParams));
+  if (pathname === "/") return html(response, page());
+  if (pathname === "/login/") return html(response, login(searchParams.has("error")));
+  if (!/^\/assets\/[\w.-]+$/.test(pathname)) return response.writeHead(404).end();
+  response.setHeader("Content-Type", pathname.endsWith(".css") ? "text/css" : "text/javascript");
+  response.end(readFileSync(new URL(pathname.slice("/assets/".length), DIST)));
+});
+
+function html(response, text) {
+  response.setHeader("Content-Type", "text/html; charset=utf-8");
+  response.end(text);
+}
+
+function control(pathname, query) {
+  const drop = (code) => {
+    for (const client of [...hub.clients]) client.socket.close(code);
+  };
+  const actions = {
+    "/dev/restart": () => {
+      drop(1012);
+      hub = boot(hub.items, now(), false);
+    },
+    "/dev/down": () => {
+      down = true;
+      drop(1012);
+    },
+    "/dev/up": () => {
+      down = false;
+      refusal = null;
+    },
+    "/dev/quiet": () => {
+      hub.quiet = true;
+    },
+    "/dev/refuse": () => {
+      refusal = Number(query.get("code"));
+      drop(refusal);
+    },
+  };
+  actions[pathname]?.();
+  return pathname in actions ? "done\n" : "?\n";
+}
+
+const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => [...offered][0] });
+server.on("upgrade", (request, socket, head) => {
+  if (down) return socket.destroy();
+  sockets.handleUpgrade(request, socket, head, serve);
+});
+
+function serve(socket) {
+  if (refusal !== null) return socket.close(refusal);
+  const client = { socket, tenant: null, subscribed: false, resume: null };
+  client.send = (message) => socket.send(JSON.stringify(message));
+  hub.clients.add(client);
+  const mine = hub;
+  socket.on("close", () => mine.clients.delete(client));
+  socket.on("message", (text) => answer(client, JSON.parse(text)));
+  client.send({
+    type: "hello",
+    version: "0.1.0",
+    node: "web-1",
+    boot: hub.epoch,
+    at: now(),
+    cursor: hub.cursor(),
+    cadence: 1,
+    cadences: [1, 5, 15],
+    heartbeat_interval: 10,
+    permissions: { operator: "ops", view: true, operate: false, tenants: null },
+  });
+}
+
+function answer(client, message) {
+  if (hub.quiet) return;
+  if (message.type === "heartbeat")
+    return client.send({ type: "heartbeat", at: now(), cursor: hub.cursor(), echo: message.sent_at });
+  if (message.type === "resume") {
+    client.resume = message.cursor;
+    return client.send({ type: "result", ref: message.ref ?? null, ok: true });
+  }
+  client.tenant = message.tenants?.[0] ?? null;
+  client.subscribed = true;
+  client.send({ type: "result", ref: message.ref ?? null, ok: true });
+  for (const topic of ["totals", "consumers", "nodes", "metrics"]) {
+    const { items, ...content } = part(hub, topic, client.tenant);
+    const past = topic === "totals" ? { history: hub.history(items) } : {};
+    client.send({ type: "snapshot", cursor: hub.cursor(), ...content, ...past });
+  }
+  sendEvents(client);
+}
+
+function sendEvents(client) {
+  const since = client.resume;
+  client.resume = null;
+  const [epoch, id] = since?.split("-") ?? [];
+  if (epoch === hub.epoch)
+    return hub.events.filter((event) => Number(event.cursor.split("-")[1]) > Number(id)).forEach(client.send);
+  if (since !== null) client.send({ type: "gap", reason: "epoch", since, cursor: hub.cursor(), missed: null });
+  const seen = hub.events.filter((event) => client.tenant === null || event.tenant === client.tenant);
+  client.send({ type: "snapshot", topic: "events", at: now(), cursor: hub.cursor(), events: seen });
+}
+
+setInterval(() => {
+  count(hub);
+  if (hub.quiet) return;
+  for (const client of hub.clients)
+    if (client.subscribed)
+      for (const topic of ["totals", "consumers", "nodes", "metrics"]) {
+        const { items, ...content } = part(hub, topic, client.tenant);
+        client.send({ type: "delta", ...content });
+      }
+}, 1000);
+for (let index = 0; index < 40; index++) happen(hub);
+hub.events.forEach((event, index) => {
+  event.at = now() - (hub.events.length - index) * 3;
+});
+setInterval(() => happen(hub), 900);
+
+server.listen(Number(flags.port), "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}/`));

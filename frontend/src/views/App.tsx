@@ -1,0 +1,53 @@
+import { effect } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { count } from "../format";
+import { Charts } from "./Charts";
+import { ConsumersTable } from "./ConsumersTable";
+import { EventStream } from "./EventStream";
+import { Header } from "./Header";
+import { Help } from "./Help";
+import { Metrics } from "./Metrics";
+import { Nodes } from "./Nodes";
+import { Notices } from "./Notices";
+import { type Page, PageProvider } from "./page";
+import { useShortcuts } from "./shortcuts";
+import { Tiles } from "./Tiles";
+
+export function App({ page }: { page: Page }) {
+  const help = useRef<HTMLDialogElement>(null);
+  const openHelp = () => help.current?.showModal();
+  useShortcuts(openHelp);
+  useEffect(() => effect(() => showInTitle(page)), []);
+  // Nothing connected yet: how to begin is the most important thing on the page.
+  const unused = page.hub.consumers.value?.size === 0 && page.hub.tenant.value === null;
+  return (
+    <PageProvider value={page}>
+      <Header onHelp={openHelp} />
+      <main data-frozen={page.hub.frozen.value}>
+        <h1 class="unseen">Operations</h1>
+        <Notices />
+        <Tiles />
+        {unused && <ConsumersTable />}
+        <div class="columns">
+          <div class="main-column">
+            <Nodes />
+            <Charts />
+          </div>
+          <EventStream />
+        </div>
+        {!unused && <ConsumersTable />}
+        <Metrics />
+      </main>
+      <Help dialog={help} />
+    </PageProvider>
+  );
+}
+
+/** The tab tells as well: how many are connected, or that nobody knows. */
+function showInTitle({ hub }: Page): void {
+  const { kind } = hub.feed.value;
+  const totals = hub.totals.value;
+  const known = kind === "live" && totals !== null;
+  const state = known ? `${count(totals.active)} connected` : kind === "connecting" ? "Connecting" : "Not live";
+  document.title = `${state} · Channels Hub`;
+}

@@ -1,0 +1,22 @@
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Hub } from "../store/hub";
+
+/** What every view may use: the store, and what an operator can ask for. */
+export interface Page {
+  readonly hub: Hub;
+  readonly user: string;
+  readonly version: string;
+  readonly logout: { readonly action: string; readonly csrf: string };
+  selectTenant(tenant: string | null): void;
+  retry(): void;
+}
+
+const PageContext = createContext<Page | null>(null);
+export const PageProvider = PageContext.Provider;
+
+export function usePage(): Page {
+  const page = useContext(PageContext);
+  if (page === null) throw new Error("A view was rendered outside of <PageProvider>.");
+  return page;
+}

@@ -1,0 +1,267 @@
+// Generated from schema.json by `npm run types`; do not edit.
+
+export type Wire = ServerMessage | ClientMessage;
+export type ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | ServerHeartbeat;
+export type ClientMessage = Subscribe | Resume | ClientHeartbeat;
+
+/**
+ * The first message on every connection.
+ */
+export interface Hello {
+  at: number;
+  boot: string;
+  cadence: number;
+  cadences: number[];
+  cursor: string;
+  heartbeat_interval: number;
+  node: string;
+  permissions: Permissions;
+  type: "hello";
+  version: string;
+}
+/**
+ * What this operator may do. ``tenants`` null: all of them.
+ */
+export interface Permissions {
+  operate: boolean;
+  operator: string;
+  tenants?: string[] | null;
+  view: boolean;
+}
+/**
+ * The whole of one topic, after ``subscribe``, ``resume`` or a ``gap``: forget what you knew of it.
+ *
+ * ``tenant`` is absent where the numbers span all tenants. Only the field named like the topic is present
+ * (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first).
+ */
+export interface Snapshot {
+  at: number;
+  consumers?: ConsumerRow[];
+  cursor: string;
+  events?: Event[];
+  history?: History;
+  metrics?: MetricRow[];
+  nodes?: NodeRow[];
+  tenant?: string;
+  topic: "consumers" | "events" | "metrics" | "nodes" | "totals";
+  totals?: Totals;
+  type: "snapshot";
+}
+/**
+ * The same numbers for one consumer class and one tenant (an empty string: no tenant).
+ */
+export interface ConsumerRow {
+  accepted: number;
+  active: number;
+  backlog: number;
+  closed: number;
+  connect_rate: number | null;
+  consumer: string;
+  disconnect_rate: number | null;
+  error_rate: number | null;
+  errors: number;
+  failed: number;
+  latency: Quantiles;
+  lost: number;
+  received: number;
+  received_bytes: number;
+  received_rate: number | null;
+  rejected: number;
+  sent: number;
+  sent_bytes: number;
+  sent_rate: number | null;
+  tenant: string;
+  wait: Quantiles;
+}
+/**
+ * Quantiles of a duration over the last ten seconds, in seconds; null where nothing was measured.
+ */
+export interface Quantiles {
+  p50?: number | null;
+  p95?: number | null;
+  p99?: number | null;
+}
+/**
+ * Something rare that happened. ``count`` > 1: a summary of that many of one kind within a second, after the
+ * first ones were sent one by one.
+ */
+export interface Event {
+  at: number;
+  connection?: string;
+  consumer?: string;
+  count?: number;
+  cursor: string;
+  details?: {
+    [k: string]: string | number | boolean | null;
+  };
+  kind: string;
+  node: string;
+  severity: "error" | "info" | "warning";
+  tenant?: string;
+  type: "event";
+}
+/**
+ * The totals of the past, oldest first, one list per column and all of one length, ready for a chart. A null
+ * is a moment for which the hub has no number.
+ */
+export interface History {
+  active: (number | null)[];
+  at: number[];
+  backlog: (number | null)[];
+  connect_rate: (number | null)[];
+  disconnect_rate: (number | null)[];
+  error_rate: (number | null)[];
+  latency_p50: (number | null)[];
+  latency_p95: (number | null)[];
+  latency_p99: (number | null)[];
+  received_rate: (number | null)[];
+  sent_rate: (number | null)[];
+  step: number;
+  wait_p50: (number | null)[];
+  wait_p95: (number | null)[];
+  wait_p99: (number | null)[];
+}
+/**
+ * A business metric of the host, registered through ``hub.metrics``.
+ */
+export interface MetricRow {
+  count?: number | null;
+  help: string;
+  kind: "counter" | "gauge" | "histogram";
+  labels: {
+    [k: string]: string;
+  };
+  name: string;
+  value: number;
+}
+/**
+ * One process of the fleet. ``unknown``: it has not been heard of for longer than its lease.
+ */
+export interface NodeRow {
+  active: number;
+  boot: string;
+  host: string;
+  loop_lag: number | null;
+  node: string;
+  pid: number;
+  sampler_seconds: number;
+  seen_at: number;
+  started_at: number;
+  state: "live" | "unknown";
+  version: string;
+}
+/**
+ * The sum over everything the operator may see. Counters are absolute since each node's start; rates are per
+ * second, over the last tick.
+ */
+export interface Totals {
+  accepted: number;
+  active: number;
+  backlog: number;
+  closed: number;
+  connect_rate: number | null;
+  disconnect_rate: number | null;
+  error_rate: number | null;
+  errors: number;
+  failed: number;
+  latency: Quantiles;
+  lost: number;
+  received: number;
+  received_bytes: number;
+  received_rate: number | null;
+  rejected: number;
+  sent: number;
+  sent_bytes: number;
+  sent_rate: number | null;
+  wait: Quantiles;
+}
+/**
+ * Absolute values of what changed in one topic since the last delta of this subscription's cadence.
+ */
+export interface Delta {
+  at: number;
+  consumers?: ConsumerRow[];
+  metrics?: MetricRow[];
+  nodes?: NodeRow[];
+  removed?: RowKey[];
+  tenant?: string;
+  topic: "consumers" | "events" | "metrics" | "nodes" | "totals";
+  totals?: Totals;
+  type: "delta";
+}
+/**
+ * Names a consumer row that is no more.
+ */
+export interface RowKey {
+  consumer: string;
+  tenant: string;
+}
+/**
+ * Events between the client's cursor and ``cursor`` can't be replayed; fresh snapshots follow.
+ *
+ * ``epoch``: the cursor is of another boot; ``expired``: older than what is kept; ``future``: newer than
+ * anything sent.
+ */
+export interface Gap {
+  cursor: string;
+  missed?: number | null;
+  reason: "epoch" | "expired" | "future";
+  since: string;
+  type: "gap";
+}
+/**
+ * The answer to one client message; ``ref`` is null when the message could not be read far enough.
+ */
+export interface Result {
+  error?: Error | null;
+  ok: boolean;
+  ref: string | null;
+  type: "result";
+}
+/**
+ * Why a request was refused: a stable code, and a sentence that says what was wrong and what to do.
+ */
+export interface Error {
+  code: "invalid" | "malformed" | "not_allowed" | "too_large" | "too_many" | "unknown_type" | "wrong_encoding";
+  message: string;
+}
+/**
+ * Sent in answer to a client's heartbeat (``echo`` is its ``sent_at``) and when nothing else was sent for
+ * the heartbeat interval. ``cursor``: everything up to it has been sent.
+ */
+export interface ServerHeartbeat {
+  at: number;
+  cursor: string;
+  echo?: number | null;
+  type: "heartbeat";
+}
+/**
+ * Replaces the subscription. Null lists mean "all that I may see"; tenants one may not see are an error.
+ * Snapshots of the topics follow the result; then deltas at the cadence, and events as they happen.
+ */
+export interface Subscribe {
+  cadence?: 1 | 5 | 15;
+  consumers?: string[] | null;
+  ref?: string | null;
+  severities?: ("error" | "info" | "warning")[] | null;
+  tenants?: string[] | null;
+  topics?: ("consumers" | "events" | "metrics" | "nodes" | "totals")[] | null;
+  type: "subscribe";
+}
+/**
+ * Replay the events after ``cursor``, or send a ``gap`` if that can't be done. Sent before ``subscribe`` it waits
+ * for the subscription and takes the place of its snapshot of events.
+ */
+export interface Resume {
+  cursor: string;
+  ref?: string | null;
+  type: "resume";
+}
+/**
+ * A sign of life; answered at once with a heartbeat that echoes ``sent_at``.
+ */
+export interface ClientHeartbeat {
+  ref?: string | null;
+  sent_at: number;
+  type: "heartbeat";
+}

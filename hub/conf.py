@@ -1,0 +1,173 @@
+"""
+Settings: ``settings.HUB`` over environment variables over defaults, as one frozen, validated object.
+
+Together with ``hub/settings.py`` this is all that reads the environment. A wrong value never stops the host:
+its default is used and a system check (`hub.checks`) names the key, the value and the remedy.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_network
+from typing import Annotated, Any
+
+import msgspec
+from django.utils.module_loading import import_string
+from msgspec import Meta, Struct
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"unit": "seconds"})]
+Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+Bytes = Annotated[int, Meta(ge=1024, le=1 << 34, extra={"unit": "bytes"})]
+Path = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=200)]
+
+
+def _setting(help_text: str, *, env: str | None = None) -> Meta:
+    return Meta(description=help_text, extra_json_schema={"env": env} if env else None)
+
+
+class Config(Struct, frozen=True, kw_only=True, rename="upper"):
+    """Everything that can be set. Each key ``K`` is ``settings.HUB["K"]`` or the variable ``HUB_K``."""
+
+    enabled: Annotated[bool, _setting("Off: mixin and wrapper add nothing, the doors are closed.")] = True
+    inbox: Annotated[bool, _setting("Off: consumers run in Channels' own dispatch loop.")] = True
+    inbox_messages: Annotated[Count, _setting("Client messages read ahead per connection.")] = 64
+    inbox_bytes: Annotated[Bytes, _setting("Client bytes read ahead per connection.")] = 1 << 20
+    sweep: Annotated[bool, _setting("Off: old database connections are swept before every dispatch.")] = True
+    sweep_interval: Annotated[Seconds, _setting("Longest time between two sweeps while connections exist.")] = 1.0
+    tenant: Annotated[str | None, _setting("Dotted path of a callable that takes the scope, returns the tenant.")] = (
+        None
+    )
+    events_per_second: Annotated[Count, _setting("Events of one kind sent one by one in a second.")] = 20
+    event_retention: Annotated[Count, _setting("Events kept for operators that resume.")] = 10_000
+    event_retention_seconds: Annotated[Seconds, _setting("How long events are kept.")] = 3600.0
+    history_bytes: Annotated[Bytes, _setting("Memory for the history of one process.")] = 64 << 20
+    feed_path: Annotated[Path, _setting("Path of the operator feed, as the page's browser sees it.")] = "/ws/ops/"
+    feed_heartbeat: Annotated[Seconds, _setting("Longest silence of the operator feed.")] = 10.0
+    feed_rights_interval: Annotated[Seconds, _setting("How often an operator's rights are checked again.")] = 15.0
+    feed_buffer_bytes: Annotated[Bytes, _setting("Unsent bytes at which an operator counts as slow.")] = 1 << 20
+    feed_buffer_events: Annotated[Count, _setting("Unsent events at which a slow operator is closed.")] = 1000
+    feed_clients: Annotated[Count, _setting("Operators connected to one process at most.")] = 500
+    allowed_origins: Annotated[
+        tuple[str, ...] | None, _setting("Origins that may open the feed with a cookie; default ALLOWED_HOSTS.")
+    ] = None
+    prometheus: Annotated[bool, _setting("Off: the metrics page answers 404.", env="ENABLE_PROMETHEUS")] = True
+    metrics_path: Annotated[Path, _setting("Path of the metrics page.", env="PROMETHEUS_METRICS_PATH")] = "/metrics"
+    metrics_token: Annotated[
+        Annotated[str, Meta(min_length=16)] | None, _setting("Bearer token that opens the metrics page.")
+    ] = None
+    metrics_networks: Annotated[
+        tuple[str, ...], _setting("Networks that may scrape without a token, unless forwarded.")
+    ] = ("127.0.0.0/8", "::1/128")
+    tenant_labels: Annotated[Count, _setting("Tenants with labels of their own in Prometheus.")] = 200
+    type_labels: Annotated[Count, _setting("Message types with labels of their own.")] = 50
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A setting that can't be used: where it stands, its value, what is wrong and the remedy."""
+
+    key: str
+    message: str
+    hint: str
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a field of `Config`."""
+    schema = msgspec.json.schema_components([Config])[1]["Config"]["properties"][field.upper()]
+    return str(schema.get("env") or f"HUB_{field.upper()}")
+
+
+ENVIRONMENT = {name: environment_name(name) for name in Config.__struct_fields__}
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
+
+
+def read(given: object, environ: Mapping[str, str]) -> tuple[Config, list[Problem]]:
+    """
+    Validate settings.
+
+    Args:
+        given: ``settings.HUB``.
+        environ: The process's environment.
+
+    Returns:
+        The configuration with defaults in place of what can't be used, and what can't be used.
+    """
+    if not isinstance(given, Mapping):
+        problem = Problem("HUB", f"settings.HUB is {given!r}, not a dictionary", "Write HUB = {'ENABLED': True}.")
+        given, problems = {}, [problem]
+    else:
+        problems = [_unknown(key) for key in given if str(key).lower() not in _TYPES or key != str(key).upper()]
+    values: dict[str, Any] = {}
+    for name in _TYPES:
+        if name.upper() in given:
+            place, value = f"HUB[{name.upper()!r}]", given[name.upper()]
+        elif ENVIRONMENT[name] in environ:
+            place, value = ENVIRONMENT[name], _from_text(name, environ[ENVIRONMENT[name]])
+        else:
+            continue
+        try:
+            values[name] = _convert(name, value)
+        except (msgspec.ValidationError, ValueError) as error:
+            problems.append(_invalid(place, name, value, str(error)))
+    return Config(**values), problems
+
+
+def _from_text(name: str, text: str) -> object:
+    """An environment variable as what `_convert` takes: lists are separated by commas, nothing means none."""
+    if _TYPES[name] is not str and not text.strip():
+        return None
+    if "tuple" in str(_TYPES[name]):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _convert(name: str, value: object) -> object:
+    if isinstance(value, bool) and "bool" not in str(_TYPES[name]):
+        raise ValueError("Expected a number or text, got a boolean")
+    converted = msgspec.convert(value, _TYPES[name], strict=not isinstance(value, str))
+    if name == "metrics_networks":
+        for network in converted:
+            ip_network(network)
+    if name == "tenant" and converted is not None:
+        _callable(converted)
+    return converted
+
+
+def _callable(path: str) -> object:
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    if not callable(found):
+        raise ValueError(f"{path} is not callable")  # noqa: TRY004 - one kind of error for a wrong value
+    return found
+
+
+def _unknown(key: object) -> Problem:
+    hint = "Known keys: " + ", ".join(sorted(name.upper() for name in _TYPES)) + "."
+    return Problem(f"HUB[{key!r}]", f"settings.HUB has an unknown key {key!r}", hint)
+
+
+def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
+    shown = "a hidden value" if "token" in name else repr(value)
+    field_type = str(_TYPES[name])
+    remedy = f"The default is {getattr(Config(), name)!r}."
+    if "seconds" in field_type:
+        remedy = f"Give a number of seconds between 0 and 86400, without a unit; the default is {getattr(Config(), name)}."
+    elif "bytes" in field_type:
+        remedy = f"Give a number of bytes of at least 1024, without a unit; the default is {getattr(Config(), name)}."
+    return Problem(place, f"{place} is {shown}: {reason}", remedy)
+
+
+@cache
+def config() -> Config:
+    """The configuration of this process. `config.cache_clear()` makes a change of settings known (tests do)."""
+    return problems_and_config()[0]
+
+
+def problems_and_config() -> tuple[Config, list[Problem]]:
+    """Read Django's settings and the environment anew."""
+    from django.conf import settings  # noqa: PLC0415 - settings may be configured after this module is imported
+
+    return read(getattr(settings, "HUB", {}), os.environ)

@@ -1,0 +1,255 @@
+"""
+The ledger: what one process has counted, per consumer and tenant, and what it knows of each connection.
+
+A connection is *connecting* until it is accepted; it then is *open* until its consumer returns, and *ended* for
+good. A connection that is never accepted goes from *connecting* to *ended* and counts as one failure: ``rejected``
+(the consumer refused it), ``error`` (its consumer raised) or ``timeout`` (client or server gave up waiting).
+
+The hot path updates slots of these records directly, on the event loop; no lock, no look-up, no event object.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hub.core.latency import DURATION_BOUNDS, LATENCY_BOUNDS, Histogram
+
+CONNECTING, OPEN, ENDED = "connecting", "open", "ended"
+
+REJECTED, ERROR, TIMEOUT = "rejected", "error", "timeout"
+AFTER_CLOSE, TEARDOWN = "after_close", "teardown"
+
+#: RFC 6455, section 7.4.1: the codes that an end without a close of either side is counted under.
+CODE_ABNORMAL = 1006
+CODE_INTERNAL_ERROR = 1011
+CODE_NORMAL = 1000
+
+
+def increment(counts: dict[str, int], key: str, by: int = 1) -> None:
+    """Add to one entry of a dictionary of counters."""
+    counts[key] = counts.get(key, 0) + by
+
+
+class Counts:
+    """
+    Everything counted for one consumer class and one tenant; counters since the process started.
+
+    ``arrived = sum(received) + waiting + inbound_lost``: a client's message is *received* when its handler ends,
+    however it ends, *waiting* before that, and lost inbound when its connection ended before its turn came.
+    """
+
+    __slots__ = (
+        "accepted", "active", "arrived", "consumer", "disconnects", "duration", "errors", "failures", "inbound_lost",
+        "latency", "layer", "lost", "received", "received_bytes", "sent", "sent_bytes", "tenant", "wait",
+    )  # fmt: skip
+
+    def __init__(self, consumer: str = "", tenant: str = "") -> None:
+        self.consumer = consumer
+        self.tenant = tenant
+        self.active = 0
+        self.accepted = 0
+        self.arrived = 0
+        self.inbound_lost = 0
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.failures: dict[str, int] = {}
+        self.disconnects: dict[str, int] = {}
+        self.received: dict[str, int] = {}
+        self.layer: dict[str, int] = {}
+        self.sent: dict[str, int] = {}
+        self.errors: dict[str, int] = {}
+        self.lost: dict[str, int] = {}
+        self.latency = Histogram(LATENCY_BOUNDS)
+        self.wait = Histogram(LATENCY_BOUNDS)
+        self.duration = Histogram(DURATION_BOUNDS)
+
+    @property
+    def waiting(self) -> int:
+        """Messages of clients that have arrived and whose handler has not ended."""
+        return self.arrived - sum(self.received.values()) - self.inbound_lost
+
+    def add(self, other: "Counts") -> None:
+        """Merge another's numbers into this one; commutative and associative."""
+        for name in NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in MAPPINGS:
+            mine = getattr(self, name)
+            for key, value in getattr(other, name).items():
+                mine[key] = mine.get(key, 0) + value
+        for name in HISTOGRAMS:
+            getattr(self, name).merge(getattr(other, name))
+
+    def since(self, earlier: "Counts") -> "Counts":
+        """What was counted after ``earlier``, an older copy; gauges become their change."""
+        change = Counts(self.consumer, self.tenant)
+        for name in NUMBERS:
+            setattr(change, name, getattr(self, name) - getattr(earlier, name))
+        for name in MAPPINGS:
+            then = getattr(earlier, name)
+            grown = {key: n - then.get(key, 0) for key, n in getattr(self, name).items() if n != then.get(key, 0)}
+            setattr(change, name, grown)
+        for name in HISTOGRAMS:
+            setattr(change, name, getattr(self, name).since(getattr(earlier, name)))
+        return change
+
+    def same(self, other: "Counts") -> bool:
+        """Whether all numbers are equal."""
+        if any(getattr(self, name) != getattr(other, name) for name in NUMBERS + MAPPINGS):
+            return False
+        return all(self._histogram(name).counts == other._histogram(name).counts for name in HISTOGRAMS)
+
+    def pack(self) -> list[Any]:
+        """A copy as plain lists, dictionaries and numbers, to travel on the bus; see `unpack`."""
+        # list() first: copying a dictionary's items is atomic, so another thread may do it while the loop counts.
+        return [
+            self.consumer,
+            self.tenant,
+            [getattr(self, name) for name in NUMBERS],
+            [dict(list(getattr(self, name).items())) for name in MAPPINGS],
+            [[list(histogram.counts), histogram.sum] for histogram in map(self._histogram, HISTOGRAMS)],
+        ]
+
+    def _histogram(self, name: str) -> Histogram:
+        histogram: Histogram = getattr(self, name)
+        return histogram
+
+    @classmethod
+    def unpack(cls, packed: list[Any]) -> "Counts":
+        """The counterpart of `pack`; shares the packed lists, which must not be changed afterwards."""
+        consumer, tenant, numbers, mappings, histograms = packed
+        counts = cls(str(consumer), str(tenant))
+        for name, number in zip(NUMBERS, numbers, strict=True):
+            setattr(counts, name, number)
+        for name, mapping in zip(MAPPINGS, mappings, strict=True):
+            setattr(counts, name, mapping)
+        for name, (buckets, total) in zip(HISTOGRAMS, histograms, strict=True):
+            histogram = counts._histogram(name)
+            histogram.counts, histogram.sum = buckets, total
+        return counts
+
+
+NUMBERS = ("active", "accepted", "arrived", "inbound_lost", "received_bytes", "sent_bytes")
+MAPPINGS = ("failures", "disconnects", "received", "layer", "sent", "errors", "lost")
+HISTOGRAMS = ("latency", "wait", "duration")
+
+
+class Connection:
+    """
+    What the process knows of one connection: one mutable record, shared by everything that sees the connection.
+
+    Args:
+        number: Unique in the process.
+        consumer: The consumer's label; may be corrected until the connection is settled.
+        opened_at: Monotonic time, in seconds.
+        tenant_of: Says the tenant; called once, when the connection is settled.
+    """
+
+    __slots__ = (
+        "accepted_at", "arrived_at", "code", "consumer", "counts", "disconnected", "failure", "inbound_type", "number",
+        "opened_at", "outbound_type", "owner", "raw_receive", "raw_send", "state", "tenant_of",
+    )  # fmt: skip
+
+    def __init__(self, number: int, consumer: str, opened_at: float, tenant_of: Callable[[], str]) -> None:
+        self.number = number
+        self.consumer = consumer
+        self.opened_at = opened_at
+        self.tenant_of = tenant_of
+        self.state = CONNECTING
+        self.counts: Counts | None = None
+        self.accepted_at = 0.0
+        self.arrived_at = 0.0
+        self.code: int | None = None
+        self.failure: str | None = None
+        self.disconnected = False
+        self.inbound_type: str | None = None
+        self.outbound_type: str | None = None
+        self.owner: str | None = None
+        self.raw_receive: object = None
+        self.raw_send: object = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether either side has closed it: what is sent from now on reaches nobody."""
+        return self.disconnected or self.code is not None
+
+
+class Ledger:
+    """All the counts of one process."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, str], Counts] = {}
+        self._opened = 0
+
+    def __iter__(self) -> Iterator[Counts]:
+        return iter(list(self.counts.values()))
+
+    @property
+    def active(self) -> int:
+        """Connections open now."""
+        return sum(counts.active for counts in self)
+
+    def open(self, consumer: str, now: float, tenant_of: Callable[[], str]) -> Connection:
+        """A connection has come in; nothing is counted yet."""
+        self._opened += 1
+        return Connection(self._opened, consumer, now, tenant_of)
+
+    def settle(self, connection: Connection) -> Counts:
+        """Find, once, the counts that a connection belongs to."""
+        if connection.counts is None:
+            key = (connection.consumer, connection.tenant_of())
+            counts = self.counts.get(key)
+            if counts is None:
+                counts = self.counts[key] = Counts(*key)
+            connection.counts = counts
+        return connection.counts
+
+    def accept(self, connection: Connection, now: float) -> bool:
+        """The connection was accepted. Returns whether that is news."""
+        if connection.state != CONNECTING:
+            return False
+        connection.state = OPEN
+        connection.accepted_at = now
+        counts = self.settle(connection)
+        counts.accepted += 1
+        counts.active += 1
+        return True
+
+    def reject(self, connection: Connection) -> bool:
+        """The consumer refused the connection. Returns whether that is news."""
+        if connection.state != CONNECTING or connection.failure is not None:
+            return False
+        connection.failure = REJECTED
+        increment(self.settle(connection).failures, REJECTED)
+        return True
+
+    def close(self, connection: Connection, code: int | None) -> None:
+        """The consumer closed an open connection; the first code of either side is the one that counts."""
+        if connection.code is None and not connection.disconnected:
+            connection.code = CODE_NORMAL if code is None else code
+
+    def disconnect(self, connection: Connection, code: int | None) -> None:
+        """The server reports the end of the connection."""
+        connection.disconnected = True
+        if connection.code is None:
+            connection.code = CODE_ABNORMAL if code is None else code
+
+    def end(self, connection: Connection, now: float, *, error: bool) -> bool:
+        """
+        The consumer is done with the connection, with or without an error. Returns whether that is news.
+
+        A connection that was never accepted becomes a failure, unless it was counted as rejected before.
+        """
+        before, connection.state = connection.state, ENDED
+        if before == OPEN:
+            self._end_open(connection, now, error=error)
+        elif before == CONNECTING and connection.failure is None:
+            connection.failure = ERROR if error else TIMEOUT
+            increment(self.settle(connection).failures, connection.failure)
+        return before != ENDED
+
+    def _end_open(self, connection: Connection, now: float, *, error: bool) -> None:
+        counts = self.settle(connection)
+        counts.active -= 1
+        counts.duration.observe(now - connection.accepted_at)
+        if connection.code is None:
+            connection.code = CODE_INTERNAL_ERROR if error else CODE_ABNORMAL
+        increment(counts.disconnects, str(connection.code))

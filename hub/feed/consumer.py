@@ -1,0 +1,220 @@
+"""
+``/ws/ops/``: the connection of one operator. A thin shell that moves frames between a session and the server.
+
+It is monitored like any other consumer, uses neither the channel layer nor the shared sync thread, and looks at
+the server's write buffer before it sends, because Daphne's ``send`` never waits.
+"""
+
+import asyncio
+from typing import Any
+
+from channels.consumer import get_handler_name
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.signals import user_logged_out
+
+from hub import __version__
+from hub.access import Rights, origin_allowed, rights_of, session_alive
+from hub.faults import record_fault
+from hub.feed import wire
+from hub.feed.service import FeedService
+from hub.feed.session import Limits, Session
+from hub.instrument.mixin import MonitoredConsumerMixin
+from hub.instrument.servers import outbound_bytes
+from hub.instrument.state import instruments
+from hub.node.executor import run_in_thread
+from hub.node.node import current_node, ensure_node
+
+#: Seconds between two looks at a write buffer that is too full.
+BACKLOG_POLL = 0.05
+
+
+class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
+    """The operator feed; see `hub.feed.wire` for what is said and `hub.feed.session` for when."""
+
+    hub_message_types = ("subscribe", "resume", "heartbeat")
+    # A name that no project configures: Channels then gives the consumer no layer, so that a full or broken
+    # layer can't take the feed with it.
+    channel_layer_alias = "hub has no use for a channel layer"
+
+    session: Session
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Channels' signature
+        super().__init__(*args, **kwargs)
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._service: FeedService | None = None
+        self._origin_checked = False
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without any sweep of connections: the feed's queries run in threads of its own."""
+        await getattr(self, get_handler_name(message))(message)
+
+    # --- in ---
+
+    async def connect(self) -> None:
+        """Accept first, then close with a code that tells why: a browser sees nothing of a refused handshake."""
+        offered = self.scope["subprotocols"]
+        subprotocol = next((name for name in offered if name in wire.SUBPROTOCOLS), None)
+        await self.accept(subprotocol)
+        ensure_node()
+        node = current_node()
+        config = instruments().config
+        if not config.enabled or node is None or not origin_allowed(self.scope["headers"], config):
+            await self.close(wire.CLOSE_NOT_ALLOWED)
+            return
+        service = node.part(FeedService)
+        rights = await self._rights()
+        if rights is None or not rights.view:
+            await self.close(_refusal(rights))
+        elif len(service.listeners) >= config.feed_clients:
+            await self.close(wire.CLOSE_TRY_LATER)
+        else:
+            self._open(service, rights, subprotocol or wire.JSON_SUBPROTOCOL)
+
+    def _open(self, service: FeedService, rights: Rights, subprotocol: str) -> None:
+        config = instruments().config
+        limits = Limits(buffer_events=config.feed_buffer_events, heartbeat=config.feed_heartbeat)
+        self.session = Session(service.topics, rights, subprotocol, limits, service.node.clock.monotonic())
+        self._service = service
+        self.session.last_id = service.last_id
+        self.session.send(self._hello(service, rights))
+        service.listeners.add(self)
+        user_logged_out.connect(self._logged_out, weak=True, dispatch_uid=f"hub.feed.{id(self)}")
+        self._tasks = [asyncio.create_task(self._send_frames()), asyncio.create_task(self._watch_rights())]
+        self.wake()
+
+    def _hello(self, service: FeedService, rights: Rights) -> wire.Hello:
+        node = service.node
+        permissions = wire.Permissions(
+            operator=self.scope["user"].get_username(), view=rights.view, operate=rights.operate,
+            tenants=None if rights.tenants is None else sorted(rights.tenants),
+        )  # fmt: skip
+        return wire.Hello(
+            version=__version__, node=node.name, boot=node.boot, at=node.clock.wall(), cursor=service.cursor,
+            cadence=wire.CADENCES[0], cadences=list(wire.CADENCES), permissions=permissions,
+            heartbeat_interval=instruments().config.feed_heartbeat,
+        )  # fmt: skip
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """A message of the operator."""
+        if self._service is None:
+            return
+        frame = text_data if text_data is not None else bytes_data
+        clock = self._service.node.clock
+        self.session.receive(frame or b"", clock.monotonic(), self._service.cursor, clock.wall())
+        await self._service.settle(self.session)
+        self.wake()
+
+    async def disconnect(self, code: int) -> None:  # noqa: ARG002 - Channels' signature
+        """The operator has gone."""
+        self._leave()
+
+    def _leave(self) -> None:
+        user_logged_out.disconnect(dispatch_uid=f"hub.feed.{id(self)}")
+        if self._service is not None:
+            self._service.listeners.discard(self)
+        for task in self._tasks:
+            task.cancel()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # `disconnect` does not run when the connection ends by an exception or is cancelled.
+            self._leave()
+
+    # --- out ---
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        self._wake.set()
+
+    async def _send_frames(self) -> None:
+        """Send what the session has, as fast as the operator reads and no faster."""
+        try:
+            while self.session.close_code is None:
+                await self._wake.wait()
+                self._wake.clear()
+                while self.session.close_code is None and self.session.pending:
+                    await self._room()
+                    frame = self.session.next_frame(self._monotonic())
+                    if frame is not None:
+                        await self._send_frame(frame)
+            await self._close_session(self.session.close_code)
+        except OSError:
+            pass  # the operator has gone; its disconnect follows
+        except Exception as error:  # noqa: BLE001 - the border: a fault here must be seen, and end this feed only
+            record_fault("feed sender", error)
+            await self.close(1011)
+
+    def _monotonic(self) -> float:
+        return instruments().clock.monotonic()
+
+    async def _room(self) -> None:
+        """Wait until the server's write buffer has room. Meanwhile events queue up, and numbers are replaced."""
+        limit = instruments().config.feed_buffer_bytes
+        while self.session.close_code is None and (outbound_bytes(self._raw_send()) or 0) > limit:
+            await asyncio.sleep(BACKLOG_POLL)
+
+    def _raw_send(self) -> object:
+        connection = self.scope.get("hub.connection")
+        return None if connection is None else connection.raw_send
+
+    async def _send_frame(self, frame: str | bytes) -> None:
+        if isinstance(frame, str):
+            await self.send(text_data=frame)
+        else:
+            await self.send(bytes_data=frame)
+        if self._service is not None:
+            self._service.frames_sent += 1
+
+    async def _close_session(self, code: int) -> None:
+        if code == wire.CLOSE_TOO_SLOW and self._service is not None:
+            self._service.closed_slow += 1
+        cursor = self._service.cursor if self._service is not None else None
+        if self._service is not None:
+            self._service.listeners.discard(self)
+        await self.close(code, reason=cursor if code == wire.CLOSE_TOO_SLOW else None)
+
+    # --- rights ---
+
+    async def _rights(self) -> Rights | None:
+        """The operator's rights now; None if nobody is logged in any more."""
+        user, session = self.scope.get("user"), self.scope.get("session")
+        if user is None or session is None:
+            return None
+        return await run_in_thread(_current_rights, user, session)
+
+    async def _watch_rights(self) -> None:
+        """Look again from time to time: rights may be taken away, sessions end."""
+        while True:
+            await asyncio.sleep(instruments().config.feed_rights_interval)
+            try:
+                await self._check_rights()
+            except Exception as error:  # noqa: BLE001 - the database is away: what was granted stays for now
+                record_fault("feed rights", error)
+
+    async def _check_rights(self) -> None:
+        rights = await self._rights()
+        if rights != self.session.rights:
+            self.session.close_code = _refusal(rights)
+            self.wake()
+
+    def _logged_out(self, request: Any = None, user: Any = None, **_: object) -> None:  # noqa: ANN401 - Django's signal
+        """Somebody logged out of this process; called in the thread of that request."""
+        mine = self.scope.get("session")
+        theirs = getattr(request, "session", None)
+        if mine is not None and theirs is not None and theirs.session_key == mine.session_key and self._service:
+            self.session.close_code = wire.CLOSE_NOT_LOGGED_IN
+            self._service.node.loop.call_soon_threadsafe(self.wake)
+
+
+def _refusal(rights: Rights | None) -> int:
+    """The close code for rights that don't suffice; for others, one that makes the client come back with them."""
+    if rights is None:
+        return wire.CLOSE_NOT_LOGGED_IN
+    return wire.CLOSE_RESTART if rights.view else wire.CLOSE_NOT_ALLOWED
+
+
+def _current_rights(user: Any, session: Any) -> Rights | None:  # noqa: ANN401 - the host's own models
+    return rights_of(user) if session_alive(session) else None

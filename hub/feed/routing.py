@@ -1,0 +1,8 @@
+"""The feed's route, for a host's ``URLRouter``; it needs ``AuthMiddlewareStack`` around it."""
+
+from django.urls import path
+
+from hub.conf import config
+from hub.feed.consumer import OpsConsumer
+
+websocket_urlpatterns = [path(config().feed_path.lstrip("/"), OpsConsumer.as_asgi())]

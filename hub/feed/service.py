@@ -1,0 +1,133 @@
+"""
+The feed of one node: reads events from the bus, and lets every session know of events and ticks.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from hub.bus.base import format_cursor, parse_cursor
+from hub.core.errors import CursorError
+from hub.feed import wire
+from hub.feed.session import EncodedEvent, Session
+from hub.feed.topics import Topics
+from hub.fleet.view import FleetView
+from hub.node.node import Node
+
+#: Events that a new subscription is shown.
+RECENT = 200
+
+
+class Listener(Protocol):
+    """A connection with its session."""
+
+    session: Session
+
+    def wake(self) -> None:
+        """There may be something to send."""
+
+
+class FeedService:
+    """
+    The sessions of one node.
+
+    Args:
+        node: Whose fleet is shown.
+
+    Attributes:
+        closed_slow: Operators closed because they could not keep up.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.topics = Topics(node.part(FleetView))
+        self.listeners: set[Listener] = set()
+        self.recent: deque[EncodedEvent] = deque(maxlen=RECENT)
+        self.last_id = 0
+        self.closed_slow = 0
+        self.frames_sent = 0
+
+    @property
+    def cursor(self) -> str:
+        """The place of the newest event that the sessions know."""
+        return format_cursor(self.node.bus.epoch, self.last_id)
+
+    async def run(self) -> None:
+        """Hand each event to each session, at once, for as long as the node lives."""
+        bus = self.node.bus
+        while True:
+            await bus.wait(self.last_id)
+            try:
+                entries = await bus.read(self.last_id)
+            except CursorError:
+                # The log moved on without us; sessions notice by the cursor, and operators by a gap on resuming.
+                self.last_id = await bus.oldest() - 1
+                continue
+            for entry in entries:
+                self.last_id = entry.id
+                encoded = EncodedEvent(entry, self.cursor)
+                self.recent.append(encoded)
+                for listener in self.listeners:
+                    listener.session.offer(encoded)
+            self._wake_all()
+
+    async def tick(self, now: float) -> None:
+        """New numbers: every session decides what of them is due."""
+        monotonic = self.node.clock.monotonic()
+        for listener in self.listeners:
+            listener.session.tick(monotonic, self.cursor, now)
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for listener in tuple(self.listeners):
+            listener.wake()
+
+    async def settle(self, session: Session) -> None:
+        """After a message of the operator: show recent events, or replay from a cursor that waits."""
+        fresh, session.fresh_snapshots = session.fresh_snapshots, False
+        if session.subscription is None:
+            return
+        cursor, session.resume_cursor = session.resume_cursor, None
+        if cursor is not None:
+            await self._resume(session, cursor, fresh=fresh)
+        elif fresh:
+            self._show_recent(session)
+
+    def _show_recent(self, session: Session) -> None:
+        session.last_id = self.last_id
+        session.send_recent(list(self.recent), self.cursor, self.node.clock.wall())
+
+    async def _resume(self, session: Session, cursor: str, *, fresh: bool) -> None:
+        session.replaying = True
+        try:
+            await self._replay(session, parse_cursor(cursor, self.node.bus.epoch))
+        except ValueError as error:
+            session.send(wire.Result(ref=None, ok=False, error=wire.Error("invalid", str(error))))
+            if fresh:
+                self._show_recent(session)
+        except CursorError as error:
+            self._gap(session, cursor, error.reason)
+        finally:
+            session.replaying = False
+
+    async def _replay(self, session: Session, after: int) -> None:
+        """Queue everything after an event, until there is nothing newer that the bus has."""
+        while session.close_code is None:
+            entries = await self.node.bus.read(after)
+            if not entries:
+                session.last_id = max(after, session.last_id)
+                return
+            for entry in entries:
+                after = entry.id
+                session.queue_event(EncodedEvent(entry, format_cursor(self.node.bus.epoch, entry.id)))
+
+    def _gap(self, session: Session, cursor: str, reason: str) -> None:
+        session.send(wire.Gap(reason=reason, since=cursor, cursor=self.cursor))  # type: ignore[arg-type]
+        session.send_snapshots(self.cursor)
+        self._show_recent(session)
+
+
+def attach(node: Node) -> None:
+    """Give a new node its feed; the fleet's view must be there already."""
+    service = FeedService(node)
+    node.add(service, service.tick)
+    node.keep(service.run(), "feed")

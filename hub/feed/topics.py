@@ -1,0 +1,219 @@
+"""
+What there is to see, encoded once per tick and topic however many operators listen.
+
+A topic is a kind of numbers in a scope: one tenant, or all of them. Messages are built from the fleet's view and
+kept, encoded, until its next tick.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hub.access import Rights
+from hub.core.ledger import Counts
+from hub.core.metrics import Packed
+from hub.core.snapshot import NodeSnapshot
+from hub.feed import wire
+from hub.fleet.view import ALL, COLUMNS, FleetView, Row
+
+#: Rows that one message carries at most: beyond, the busiest win.
+MAX_ROWS = 5000
+#: A node that has not been heard of for so many seconds is unknown.
+NODE_UNKNOWN_AFTER = 3.0
+
+Encoded = str | bytes
+Scope = str | None
+Consumers = frozenset[str] | None
+
+
+def encode(message: wire.ServerMessage, subprotocol: str) -> Encoded:
+    """A message as the frame of a subprotocol: text for JSON, bytes for MessagePack."""
+    encoded = wire.ENCODERS[subprotocol].encode(message)
+    return encoded.decode() if subprotocol == wire.JSON_SUBPROTOCOL else encoded
+
+
+def rounded(value: float | None) -> float | None:
+    """Six significant digits are more than any of our numbers has."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+class Topics:
+    """
+    Builds and keeps the messages of one tick.
+
+    Args:
+        view: The fleet.
+    """
+
+    def __init__(self, view: FleetView) -> None:
+        self._view = view
+        self._kept: dict[tuple[Any, ...], Encoded | None] = {}
+        self._kept_version = -1
+        self.encodings = 0
+
+    @property
+    def version(self) -> int:
+        """The number of the tick that is shown."""
+        return self._view.version
+
+    def snapshot(
+        self, topic: wire.Topic, scope: Scope, consumers: Consumers, cursor: str, subprotocol: str
+    ) -> Encoded | None:
+        """The whole of a topic; None if there is nothing to show in this scope."""
+        key = ("snapshot", topic, scope, consumers, cursor, subprotocol)
+        return self._once(key, lambda: self._build_snapshot(topic, scope, consumers, cursor), subprotocol)
+
+    def delta(
+        self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int, subprotocol: str
+    ) -> Encoded | None:
+        """What changed in a topic after the tick ``since``; None if nothing did."""
+        key = ("delta", topic, scope, consumers, since, subprotocol)
+        return self._once(key, lambda: self._build_delta(topic, scope, consumers, since), subprotocol)
+
+    def _once(
+        self, key: tuple[Any, ...], build: Callable[[], wire.Snapshot | wire.Delta | None], subprotocol: str
+    ) -> Encoded | None:
+        if self._kept_version != self._view.version:
+            self._kept.clear()
+            self._kept_version = self._view.version
+        if key not in self._kept:
+            message = build()
+            self.encodings += message is not None
+            self._kept[key] = None if message is None else encode(message, subprotocol)
+        return self._kept[key]
+
+    # --- messages ---
+
+    def _build_snapshot(
+        self, topic: wire.Topic, scope: Scope, consumers: Consumers, cursor: str
+    ) -> wire.Snapshot | None:
+        fields = self._fields(topic, scope, consumers, since=-1)
+        if topic == "totals":
+            fields["history"] = self._history(scope)
+        return wire.Snapshot(topic=topic, at=self._view.at, cursor=cursor, tenant=_tenant(scope), **fields)
+
+    def _build_delta(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> wire.Delta | None:
+        fields = self._fields(topic, scope, consumers, since)
+        if topic == "consumers":
+            gone = self._removed(scope, consumers, since)
+            if gone:
+                fields["removed"] = gone
+            elif not fields["consumers"]:
+                return None
+        return wire.Delta(topic=topic, at=self._view.at, tenant=_tenant(scope), **fields)
+
+    def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:
+        if topic == "totals":
+            row = self._view.totals.get(scope)
+            return {"totals": wire.Totals(**_numbers(row or Row(Counts())))}
+        if topic == "consumers":
+            return {"consumers": self._rows(scope, consumers, since)}
+        if topic == "nodes":
+            return {"nodes": self._nodes() if scope is ALL else []}
+        if topic == "metrics":
+            return {"metrics": self._metrics(scope)}
+        return {}
+
+    def _rows(self, scope: Scope, consumers: Consumers, since: int) -> list[wire.ConsumerRow]:
+        rows = [
+            (key, row)
+            for key, row in self._view.rows.items()
+            if row.version > since and (scope is ALL or key[1] == scope) and (consumers is None or key[0] in consumers)
+        ]
+        if len(rows) > MAX_ROWS:
+            rows.sort(key=lambda item: item[1].counts.active, reverse=True)
+        return [
+            wire.ConsumerRow(consumer=consumer, tenant=tenant, **_numbers(row))
+            for (consumer, tenant), row in rows[:MAX_ROWS]
+        ]
+
+    def _removed(self, scope: Scope, consumers: Consumers, since: int) -> list[wire.RowKey]:
+        return [
+            wire.RowKey(consumer, tenant)
+            for (consumer, tenant), gone in self._view.removed.items()
+            if gone > since and (scope is ALL or tenant == scope) and (consumers is None or consumer in consumers)
+        ]
+
+    def _nodes(self) -> list[wire.NodeRow]:
+        return [_node_row(node, self._view.at) for node in self._view.nodes.values()]
+
+    def _metrics(self, scope: Scope) -> list[wire.MetricRow]:
+        rows: dict[tuple[str, tuple[str, ...]], wire.MetricRow] = {}
+        for node in self._view.nodes.values():
+            for packed in node.metrics:
+                for row in _metric_rows(packed):
+                    if scope is not ALL and row.labels.get("tenant") != scope:
+                        continue
+                    key = (row.name, tuple(row.labels.values()))
+                    rows[key] = _sum(rows[key], row) if key in rows else row
+        return list(rows.values())
+
+    def _history(self, scope: Scope) -> wire.History:
+        step, times, columns = self._view.past(scope)
+        rounded_columns = {
+            name: [rounded(value) for value in column] for name, column in zip(COLUMNS, columns, strict=True)
+        }
+        return wire.History(step=step, at=times, **rounded_columns)
+
+
+def _tenant(scope: Scope) -> str | msgspec.UnsetType:
+    return msgspec.UNSET if scope is ALL else scope
+
+
+def _numbers(row: Row) -> dict[str, Any]:
+    """The fields of `wire.Totals`."""
+    counts, rates = row.counts, row.rates
+    rejected = counts.failures.get("rejected", 0)
+    return {
+        "active": counts.active,
+        "accepted": counts.accepted,
+        "rejected": rejected,
+        "failed": sum(counts.failures.values()) - rejected,
+        "closed": sum(counts.disconnects.values()),
+        "received": sum(counts.received.values()),
+        "sent": sum(counts.sent.values()),
+        "received_bytes": counts.received_bytes,
+        "sent_bytes": counts.sent_bytes,
+        "errors": sum(counts.errors.values()),
+        "lost": sum(counts.lost.values()),
+        "backlog": counts.waiting,
+        "connect_rate": rounded(rates.connect),
+        "disconnect_rate": rounded(rates.disconnect),
+        "received_rate": rounded(rates.received),
+        "sent_rate": rounded(rates.sent),
+        "error_rate": rounded(rates.error),
+        "latency": wire.Quantiles(*map(rounded, row.latency)),
+        "wait": wire.Quantiles(*map(rounded, row.wait)),
+    }
+
+
+def _node_row(node: NodeSnapshot, now: float) -> wire.NodeRow:
+    return wire.NodeRow(
+        node=node.node, boot=node.boot, host=node.host, pid=node.pid, version=node.version,
+        state="live" if now - node.at < NODE_UNKNOWN_AFTER else "unknown",
+        started_at=node.started_at, seen_at=node.at, active=sum(row[2][0] for row in node.rows),
+        sampler_seconds=node.sampler_seconds, loop_lag=rounded(node.loop_lag),
+    )  # fmt: skip
+
+
+def _metric_rows(packed: Packed) -> list[wire.MetricRow]:
+    name, kind, help_text, labels, _, series = packed
+    rows = []
+    for key, numbers in series:
+        value, count = (numbers[1], sum(numbers[0])) if kind == "histogram" else (numbers, None)  # type: ignore[index]
+        pairs = dict(zip(labels, key, strict=True))
+        rows.append(wire.MetricRow(name=name, kind=kind, help=help_text, labels=pairs, value=value, count=count))  # type: ignore[arg-type]
+    return rows
+
+
+def _sum(one: wire.MetricRow, other: wire.MetricRow) -> wire.MetricRow:
+    count = None if one.count is None or other.count is None else one.count + other.count
+    return msgspec.structs.replace(one, value=one.value + other.value, count=count)
+
+
+def scopes_of(rights: Rights, tenants: list[str] | None) -> list[Scope]:
+    """The scopes that a subscription to some tenants, or to all, means for an operator."""
+    if tenants is not None:
+        return list(dict.fromkeys(tenants))
+    return [ALL] if rights.tenants is None else sorted(rights.tenants)

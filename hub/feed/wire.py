@@ -1,0 +1,309 @@
+"""
+The one wire contract of ``/ws/ops/``: every message that goes in or out, as a type.
+
+What comes in is validated by these types, what goes out is encoded from them, and the JSON Schema and the
+TypeScript types are generated from them (``manage.py hub_wire``); nothing else in the project describes a
+message. Every message is an object whose ``type`` names it. Times are seconds since the Unix epoch, durations
+seconds, sizes bytes; ``null`` means *unknown*, never zero.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+JSON_SUBPROTOCOL = "hub.ops.v1.json"
+MSGPACK_SUBPROTOCOL = "hub.ops.v1.msgpack"
+SUBPROTOCOLS = (JSON_SUBPROTOCOL, MSGPACK_SUBPROTOCOL)
+
+#: Seconds between two deltas that a subscription may ask for.
+CADENCES = (1, 5, 15)
+#: The largest message that the feed reads from an operator, in bytes.
+MAX_CLIENT_MESSAGE_BYTES = 16 * 1024
+#: Messages an operator may send: a burst of this many, refilled at this many a second.
+CLIENT_BURST = 40
+CLIENT_RATE = 10.0
+
+CLOSE_NOT_LOGGED_IN = 4401
+CLOSE_NOT_ALLOWED = 4403
+CLOSE_TOO_SLOW = 4408
+CLOSE_FLOOD = 4429
+#: RFC 6455's registry: come back at once, and come back later.
+CLOSE_RESTART = 1012
+CLOSE_TRY_LATER = 1013
+
+Topic = Literal["totals", "consumers", "nodes", "metrics", "events"]
+TOPICS: tuple[Topic, ...] = ("totals", "consumers", "nodes", "metrics", "events")
+Severity = Literal["info", "warning", "error"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
+
+Ref = Annotated[str, Meta(min_length=1, max_length=64, description="Chosen by the client; comes back in the result.")]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+# --- what numbers look like -------------------------------------------------------------------------------------
+
+
+class Quantiles(Struct, frozen=True):
+    """Quantiles of a duration over the last ten seconds, in seconds; null where nothing was measured."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+class Totals(Struct, frozen=True, kw_only=True):
+    """
+    The sum over everything the operator may see. Counters are absolute since each node's start; rates are per
+    second, over the last tick.
+    """
+
+    active: int
+    accepted: int
+    rejected: int
+    failed: int
+    closed: int
+    received: int
+    sent: int
+    received_bytes: int
+    sent_bytes: int
+    errors: int
+    lost: int
+    backlog: int
+    connect_rate: float | None
+    disconnect_rate: float | None
+    received_rate: float | None
+    sent_rate: float | None
+    error_rate: float | None
+    latency: Quantiles
+    wait: Quantiles
+
+
+class ConsumerRow(Totals, frozen=True, kw_only=True):
+    """The same numbers for one consumer class and one tenant (an empty string: no tenant)."""
+
+    consumer: str
+    tenant: str
+
+
+class RowKey(Struct, frozen=True):
+    """Names a consumer row that is no more."""
+
+    consumer: str
+    tenant: str
+
+
+class NodeRow(Struct, frozen=True, kw_only=True):
+    """One process of the fleet. ``unknown``: it has not been heard of for longer than its lease."""
+
+    node: str
+    boot: str
+    state: Literal["live", "unknown"]
+    host: str
+    pid: int
+    version: str
+    started_at: float
+    seen_at: float
+    active: int
+    sampler_seconds: float
+    loop_lag: float | None
+
+
+class MetricRow(Struct, frozen=True, kw_only=True):
+    """A business metric of the host, registered through ``hub.metrics``."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: dict[str, str]
+    value: float
+    """The counter's or gauge's value; a histogram's sum."""
+    count: int | None = None
+    """A histogram's number of observations."""
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """
+    The totals of the past, oldest first, one list per column and all of one length, ready for a chart. A null
+    is a moment for which the hub has no number.
+    """
+
+    step: float
+    at: list[float]
+    active: list[float | None]
+    connect_rate: list[float | None]
+    disconnect_rate: list[float | None]
+    received_rate: list[float | None]
+    sent_rate: list[float | None]
+    error_rate: list[float | None]
+    backlog: list[float | None]
+    latency_p50: list[float | None]
+    latency_p95: list[float | None]
+    latency_p99: list[float | None]
+    wait_p50: list[float | None]
+    wait_p95: list[float | None]
+    wait_p99: list[float | None]
+
+
+# --- server to client -------------------------------------------------------------------------------------------
+
+
+class Permissions(Struct, frozen=True, kw_only=True):
+    """What this operator may do. ``tenants`` null: all of them."""
+
+    operator: str
+    view: bool
+    operate: bool
+    tenants: list[str] | None = None
+
+
+class Hello(Struct, frozen=True, kw_only=True, tag_field="type", tag="hello"):
+    """The first message on every connection."""
+
+    version: str
+    node: str
+    boot: str
+    at: float
+    cursor: str
+    cadence: int
+    cadences: list[int]
+    heartbeat_interval: float
+    permissions: Permissions
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="type", tag="event"):
+    """
+    Something rare that happened. ``count`` > 1: a summary of that many of one kind within a second, after the
+    first ones were sent one by one.
+    """
+
+    cursor: str
+    at: float
+    kind: str
+    severity: Severity
+    node: str
+    tenant: str = ""
+    consumer: str = ""
+    connection: str = ""
+    count: int = 1
+    details: dict[str, str | int | float | bool | None] = {}
+
+
+class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="snapshot"):
+    """
+    The whole of one topic, after ``subscribe``, ``resume`` or a ``gap``: forget what you knew of it.
+
+    ``tenant`` is absent where the numbers span all tenants. Only the field named like the topic is present
+    (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first).
+    """
+
+    topic: Topic
+    at: float
+    cursor: str
+    tenant: str | UnsetType = UNSET
+    totals: Totals | UnsetType = UNSET
+    history: History | UnsetType = UNSET
+    consumers: list[ConsumerRow] | UnsetType = UNSET
+    nodes: list[NodeRow] | UnsetType = UNSET
+    metrics: list[MetricRow] | UnsetType = UNSET
+    events: list[Event] | UnsetType = UNSET
+
+
+class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="delta"):
+    """Absolute values of what changed in one topic since the last delta of this subscription's cadence."""
+
+    topic: Topic
+    at: float
+    tenant: str | UnsetType = UNSET
+    totals: Totals | UnsetType = UNSET
+    consumers: list[ConsumerRow] | UnsetType = UNSET
+    removed: list[RowKey] | UnsetType = UNSET
+    nodes: list[NodeRow] | UnsetType = UNSET
+    metrics: list[MetricRow] | UnsetType = UNSET
+
+
+class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
+    """
+    Events between the client's cursor and ``cursor`` can't be replayed; fresh snapshots follow.
+
+    ``epoch``: the cursor is of another boot; ``expired``: older than what is kept; ``future``: newer than
+    anything sent.
+    """
+
+    reason: Literal["epoch", "expired", "future"]
+    since: str
+    cursor: str
+    missed: int | None = None
+
+
+class Error(Struct, frozen=True):
+    """Why a request was refused: a stable code, and a sentence that says what was wrong and what to do."""
+
+    code: Literal["malformed", "unknown_type", "invalid", "too_large", "wrong_encoding", "not_allowed", "too_many"]
+    message: str
+
+
+class Result(Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
+    """The answer to one client message; ``ref`` is null when the message could not be read far enough."""
+
+    ref: str | None
+    ok: bool
+    error: Error | None = None
+
+
+class ServerHeartbeat(Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
+    """
+    Sent in answer to a client's heartbeat (``echo`` is its ``sent_at``) and when nothing else was sent for
+    the heartbeat interval. ``cursor``: everything up to it has been sent.
+    """
+
+    at: float
+    cursor: str
+    echo: float | None = None
+
+
+# --- client to server -------------------------------------------------------------------------------------------
+
+
+class Subscribe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="subscribe"):
+    """
+    Replaces the subscription. Null lists mean "all that I may see"; tenants one may not see are an error.
+    Snapshots of the topics follow the result; then deltas at the cadence, and events as they happen.
+    """
+
+    ref: Ref | None = None
+    topics: Annotated[list[Topic], Meta(min_length=1, max_length=16)] | None = None
+    tenants: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(min_length=1, max_length=200)] | None = None
+    consumers: Annotated[list[Name], Meta(min_length=1, max_length=200)] | None = None
+    severities: Annotated[list[Severity], Meta(min_length=1, max_length=3)] | None = None
+    cadence: Literal[1, 5, 15] = 1
+
+
+class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="resume"):
+    """
+    Replay the events after ``cursor``, or send a ``gap`` if that can't be done. Sent before ``subscribe`` it waits
+    for the subscription and takes the place of its snapshot of events.
+    """
+
+    cursor: Annotated[str, Meta(min_length=1, max_length=100)]
+    ref: Ref | None = None
+
+
+class ClientHeartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="heartbeat"):
+    """A sign of life; answered at once with a heartbeat that echoes ``sent_at``."""
+
+    sent_at: float
+    ref: Ref | None = None
+
+
+ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | ServerHeartbeat
+ClientMessage = Subscribe | Resume | ClientHeartbeat
+
+#: Encoders and decoders by subprotocol; both check every field.
+ENCODERS = {JSON_SUBPROTOCOL: msgspec.json.Encoder(), MSGPACK_SUBPROTOCOL: msgspec.msgpack.Encoder()}
+DECODERS = {
+    JSON_SUBPROTOCOL: msgspec.json.Decoder(ClientMessage),
+    MSGPACK_SUBPROTOCOL: msgspec.msgpack.Decoder(ClientMessage),
+}

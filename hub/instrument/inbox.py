@@ -1,0 +1,184 @@
+"""
+The inbox: what runs a monitored consumer in place of Channels' ``await_many_dispatch``.
+
+One long-lived reader per source fills a queue; the dispatcher takes from the queues in turn. The client's reader
+reads ahead, bounded in messages and bytes, and parks when its queue is full, so that the server's back-pressure
+still works; the layer's reader holds one message, as Channels does, so that capacity and expiry keep their
+meaning. A reader ends at ``websocket.disconnect``, which some servers repeat for ever. What a source raises is
+raised in its place in the order.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Message = MutableMapping[str, Any]
+Get = Callable[[], Awaitable[Message]]
+#: Takes a message and when it arrived; returns when its handler ended. Both in monotonic seconds.
+Dispatch = Callable[[Message, float], Awaitable[float]]
+
+#: Daphne's ``send`` never waits, so nothing else would let the loop run: yield after this many messages ...
+YIELD_MESSAGES = 32
+#: ... or after this many seconds.
+YIELD_SECONDS = 0.001
+
+
+def payload_size(message: Message) -> int:
+    """The size of a frame's payload: bytes, or characters of text (exact for ASCII)."""
+    text = message.get("text")
+    if text is not None:
+        return len(text)
+    payload = message.get("bytes")
+    return 0 if payload is None else len(payload)
+
+
+class Source:
+    """One source of messages: its reader, and what it has read but nobody dispatched."""
+
+    __slots__ = ("_arrived", "_bytes", "_get", "_inbox", "_max_bytes", "_max_messages", "_room", "queue", "task")
+
+    def __init__(
+        self, inbox: "Inbox", get: Get, max_messages: int, max_bytes: int, arrived: Callable[[Message], None] | None
+    ) -> None:
+        self._inbox = inbox
+        self._get = get
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._arrived = arrived
+        self._bytes = 0
+        self._room: asyncio.Future[None] | None = None
+        self.queue: deque[tuple[float, Message | BaseException]] = deque()
+        self.task: asyncio.Task[None] = inbox.loop.create_task(self._read())
+
+    async def _read(self) -> None:
+        """Read until the client has gone, the source raises or the inbox is closed."""
+        inbox, queue, get, arrived = self._inbox, self.queue, self._get, self._arrived
+        monotonic, client = inbox.monotonic, arrived is not None
+        try:
+            while True:
+                message = await get()
+                queue.append((monotonic(), message))
+                inbox.wake()
+                if client:
+                    arrived(message)  # type: ignore[misc] - not None: this is the client's source
+                    self._bytes += payload_size(message)
+                    if message["type"] == "websocket.disconnect":
+                        return
+                if len(queue) >= self._max_messages or self._bytes >= self._max_bytes:
+                    await self._park()
+        except BaseException as error:
+            self._failed(error)
+            if not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise
+
+    def _failed(self, error: BaseException) -> None:
+        if not self._inbox.closed:
+            self.queue.append((self._inbox.monotonic(), error))
+            self._inbox.wake()
+
+    async def _park(self) -> None:
+        self._room = self._inbox.loop.create_future()
+        await self._room
+
+    def taken(self, message: Message) -> None:
+        """A message has left the queue: let a parked reader go on once half of its room is free."""
+        if self._bytes:
+            self._bytes -= payload_size(message)
+        if self._room is not None and len(self.queue) <= self._max_messages >> 1 and self._bytes <= self._max_bytes >> 1:
+            if not self._room.done():
+                self._room.set_result(None)
+            self._room = None
+
+
+class Inbox:
+    """
+    Dispatches the messages of one connection, strictly one after the other.
+
+    Args:
+        monotonic: The clock.
+        max_messages: Client messages read ahead.
+        max_bytes: Client bytes read ahead.
+    """
+
+    __slots__ = ("_max_bytes", "_max_messages", "_sources", "_waiter", "closed", "loop", "monotonic")
+
+    def __init__(self, monotonic: Callable[[], float], max_messages: int, max_bytes: int) -> None:
+        self.monotonic = monotonic
+        self.loop = asyncio.get_running_loop()
+        self.closed = False
+        self._max_messages = max_messages
+        self._max_bytes = max_bytes
+        self._waiter: asyncio.Future[None] | None = None
+        self._sources: list[Source] = []
+
+    def wake(self) -> None:
+        """Something is in a queue: let the dispatcher look."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def run(
+        self, dispatch: Dispatch, receive: Get, arrived: Callable[[Message], None], layer_receive: Get | None
+    ) -> None:
+        """
+        Dispatch until a source or the dispatch raises.
+
+        Args:
+            dispatch: Runs the handler.
+            receive: The server's ``receive``.
+            arrived: Called on each message of the client as soon as it is read.
+            layer_receive: The channel layer's ``receive`` for this consumer, if it has one.
+        """
+        self._sources = [Source(self, receive, self._max_messages, self._max_bytes, arrived)]
+        if layer_receive is not None:
+            self._sources.append(Source(self, layer_receive, 1, 1, None))
+        try:
+            while True:
+                await self._drain(dispatch)
+                self._waiter = self.loop.create_future()
+                await self._waiter
+                self._waiter = None
+        finally:
+            await self._close()
+
+    async def _drain(self, dispatch: Dispatch) -> None:
+        """Dispatch what is there, one of each source in turn, until nothing is."""
+        sources, monotonic = self._sources, self.monotonic
+        budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
+        idle = False
+        while not idle:
+            idle = True
+            for source in sources:
+                if not source.queue:
+                    continue
+                idle = False
+                arrived_at, message = source.queue.popleft()
+                if isinstance(message, BaseException):
+                    raise message
+                layer = source is not sources[0]
+                if not layer:
+                    source.taken(message)
+                ended_at = await dispatch(message, arrived_at)
+                if layer:
+                    # Only now: with a message in its handler, Channels has not asked the layer for the next.
+                    source.taken(message)
+                budget -= 1
+                if budget <= 0 or ended_at > until:
+                    await asyncio.sleep(0)
+                    budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
+
+    async def _close(self) -> None:
+        """Stop the readers; what they had read stays in the queues."""
+        self.closed = True
+        for source in self._sources:
+            source.task.cancel()
+            try:
+                await source.task
+            except asyncio.CancelledError:
+                pass
+
+    def undispatched(self) -> list[list[Message]]:
+        """After the end: what was read and never dispatched, by source."""
+        return [[message for _, message in source.queue if not isinstance(message, BaseException)]
+                for source in self._sources]  # fmt: skip

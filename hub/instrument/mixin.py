@@ -1,0 +1,211 @@
+"""
+The mixin that a team adds to its consumers; it must come first in the bases.
+
+It runs the consumer in the hub's inbox where the next ``__call__`` is Channels' own; otherwise, or when switched
+off, it wraps ``receive`` and ``send`` and leaves the loop to whoever owns it. Either way the consumer's handlers
+see what they would see without it.
+"""
+
+import functools
+import inspect
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.consumer import AsyncConsumer, get_handler_name
+from channels.exceptions import StopConsumer
+from channels.layers import get_channel_layer
+
+from hub.core.errors import ConfigurationError
+from hub.core.ledger import Connection
+from hub.faults import record_fault
+from hub.instrument.inbox import Inbox, Message
+from hub.instrument.observer import SCOPE_KEY, Observer, Send, TypeOf
+from hub.instrument.state import Instruments, instruments
+from hub.instrument.sweep import Sweep
+from hub.instrument.tenants import tenant_of_scope
+from hub.instrument.types import TypeNames, watch_json
+
+
+@functools.cache
+def shared_sweep(interval: float) -> Sweep:
+    """The sweep of this process."""
+    return Sweep(interval)
+
+
+def next_definition(cls: type, name: str) -> object:
+    """What ``super()`` in the mixin finds under a name for instances of ``cls``."""
+    bases = cls.__mro__[cls.__mro__.index(MonitoredConsumerMixin) + 1 :]
+    return next((vars(base)[name] for base in bases if name in vars(base)), None)
+
+
+class MonitoredConsumerMixin:
+    """
+    Monitors a Channels consumer; first in the bases: ``class Chat(MonitoredConsumerMixin, AsyncConsumer)``.
+
+    Attributes:
+        hub_consumer: The consumer's label; by default its module and class name.
+        hub_tenant: A constant tenant; see also `get_hub_tenant`.
+        hub_message_types: Types that are counted by name, besides those the class has handlers for.
+        hub_inbox: False: run in Channels' own dispatch loop. None: as ``HUB["INBOX"]`` says.
+        hub_sweep: False: sweep old database connections before every dispatch, as Channels does.
+            None: as ``HUB["SWEEP"]`` says.
+    """
+
+    hub_consumer: str | None = None
+    hub_tenant: str | None = None
+    hub_message_types: tuple[str, ...] = ()
+    hub_inbox: bool | None = None
+    hub_sweep: bool | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        super().__init_subclass__(**kwargs)
+        mro = cls.__mro__
+        if AsyncConsumer in mro and mro.index(AsyncConsumer) < mro.index(MonitoredConsumerMixin):
+            raise ConfigurationError(
+                f"{cls.__qualname__}: MonitoredConsumerMixin stands behind a Channels consumer in the bases and would"
+                f" record nothing; write class {cls.__name__}(MonitoredConsumerMixin, ...)"
+            )
+        cls._hub_types = TypeNames(cls, cls.hub_message_types)
+        cls._hub_owns_loop = next_definition(cls, "__call__") is AsyncConsumer.__call__
+        cls._hub_owns_dispatch = next_definition(cls, "dispatch") is AsyncConsumer.dispatch
+        cls._hub_label = vars(cls).get("hub_consumer") or f"{cls.__module__}.{cls.__qualname__}"
+
+    def get_hub_tenant(self) -> str | None:
+        """
+        The tenant of this connection: asked once, after it was accepted, when ``self.scope`` is authenticated.
+
+        Never derive it from a header that a client can set. None: the rule in ``HUB["TENANT"]`` decides.
+        """
+        return self.hub_tenant
+
+    def get_hub_message_type(self, message: dict[str, Any]) -> str | None:  # noqa: ARG002 - for the host to override
+        """
+        The type of one frame, as a raw ASGI ``websocket.receive`` or ``websocket.send`` message.
+
+        None: by the ``type`` of a JSON consumer's content, else ``text`` or ``binary``.
+        """
+        return None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        shared = instruments()
+        connection = scope.get(SCOPE_KEY)
+        owned = connection is not None and connection.owner is not None
+        if not shared.config.enabled or scope.get("type") != "websocket" or owned:
+            await super().__call__(scope, receive, send)  # type: ignore[misc] - the consumer's
+            return
+        shared.start()
+        if connection is None:
+            connection = shared.ledger.open(self._hub_label, shared.clock.monotonic(), self._hub_resolve_tenant)
+        else:
+            connection.consumer, connection.tenant_of = self._hub_label, self._hub_resolve_tenant
+        connection.owner = "mixin"
+        await self._hub_observe(shared, connection, scope, receive, send)
+
+    async def _hub_observe(
+        self, shared: Instruments, connection: Connection, scope: Any, receive: Any, send: Any  # noqa: ANN401 - ASGI
+    ) -> None:  # fmt: skip
+        """Run the consumer with everything counted; the gauge goes down here, once, however it ends."""
+        self._hub_sweeping = self._hub_sweep_of(shared)
+        observer = Observer(shared, connection, self._hub_type_rule())
+        shadowed = watch_json(self, self._hub_types, connection)
+        failure: BaseException | None = None
+        try:
+            inbox = shared.config.inbox if self.hub_inbox is None else self.hub_inbox
+            if inbox and self._hub_owns_loop:
+                await self._hub_run_inbox(observer, scope, receive, observer.observe_send(send))
+            else:
+                await self._hub_run_wrapped(observer, scope, receive, observer.observe_send(send), shadowed)
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            for name in shadowed:
+                vars(self).pop(name, None)
+            shared.ended(connection, failure)
+
+    async def _hub_run_inbox(self, observer: Observer, scope: Any, receive: Any, send: Send) -> None:  # noqa: ANN401 - ASGI
+        """What `AsyncConsumer.__call__` does, with the inbox in place of ``await_many_dispatch``."""
+        consumer: Any = self
+        consumer.scope = scope
+        consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
+        layer_receive = None
+        if consumer.channel_layer is not None:
+            consumer.channel_name = await consumer.channel_layer.new_channel()
+            layer_receive = functools.partial(consumer.channel_layer.receive, consumer.channel_name)
+            consumer.channel_receive = layer_receive
+        consumer.base_send = async_to_sync(send) if consumer._sync else send
+        settings = observer.instruments.config
+        inbox = Inbox(observer.monotonic, settings.inbox_messages, settings.inbox_bytes)
+        try:
+            await inbox.run(
+                functools.partial(observer.dispatch, consumer.dispatch), receive, observer.arrived, layer_receive
+            )
+        except StopConsumer:
+            pass
+        finally:
+            observer.lost_in_teardown(inbox.undispatched())
+
+    async def _hub_run_wrapped(
+        self, observer: Observer, scope: Any, receive: Any, send: Send, shadowed: list[str]  # noqa: ANN401 - ASGI
+    ) -> None:  # fmt: skip
+        """Leave the loop to the consumer; see what passes through ``receive``, ``send`` and ``dispatch``."""
+        consumer: Any = self
+        consumer.dispatch = functools.partial(observer.dispatch_observed, consumer.dispatch)
+        shadowed.append("dispatch")
+        try:
+            await super().__call__(scope, observer.observe_receive(receive), send)  # type: ignore[misc] - the consumer's
+        finally:
+            observer.settle_unhandled()
+
+    async def dispatch(self, message: Message) -> None:
+        """Dispatch as the consumer does, but sweep old database connections only when that can matter."""
+        sweep: Sweep | None = getattr(self, "_hub_sweeping", None)
+        if sweep is None:
+            await super().dispatch(message)  # type: ignore[misc] - the consumer's
+            return
+        handler = getattr(self, get_handler_name(message), None)
+        if not handler:
+            raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031 - Channels' words
+        now = instruments().clock.monotonic()
+        if sweep.due(now):
+            await sweep.run(now)
+        await handler(message)
+
+    def _hub_sweep_of(self, shared: Instruments) -> Sweep | None:
+        """The throttled sweep, unless it is switched off or the host has a ``dispatch`` of its own below us."""
+        wanted = shared.config.sweep if self.hub_sweep is None else self.hub_sweep
+        return shared_sweep(shared.config.sweep_interval) if wanted and self._hub_owns_dispatch else None
+
+    def _hub_resolve_tenant(self) -> str:
+        """The tenant, or nothing if the host's rule fails: that is counted and never reaches the connection."""
+        try:
+            tenant = self.get_hub_tenant()
+        except Exception as error:  # noqa: BLE001 - the border
+            record_fault("get_hub_tenant", error)
+            return ""
+        return str(tenant) if tenant else tenant_of_scope(getattr(self, "scope", None))
+
+    def _hub_type_rule(self) -> TypeOf | None:
+        """The host's own rule for message types, guarded; None if it has none."""
+        if type(self).get_hub_message_type is MonitoredConsumerMixin.get_hub_message_type:
+            return None
+
+        def type_of(message: Message) -> str | None:
+            try:
+                name = self.get_hub_message_type(dict(message))
+            except Exception as error:  # noqa: BLE001 - the border
+                record_fault("get_hub_message_type", error)
+                return None
+            return None if name is None else self._hub_types.label(name)
+
+        return type_of
+
+
+def coverage_of(consumer_class: type, *, inbox: bool) -> str:
+    """In words, how a consumer class is monitored; ``inbox`` is what the settings say."""
+    if not (inspect.isclass(consumer_class) and issubclass(consumer_class, MonitoredConsumerMixin)):
+        return "none"
+    wanted = inbox if consumer_class.hub_inbox is None else consumer_class.hub_inbox
+    if not consumer_class._hub_owns_loop:
+        return "mixin, wrapped: the class has a __call__ of its own"
+    return "mixin, inbox" if wanted else "mixin, wrapped: the inbox is switched off"

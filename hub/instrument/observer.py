@@ -1,0 +1,219 @@
+"""
+The observer of one connection: counts what passes between a consumer and its server, and changes none of it.
+
+The mixin and the wrapper both count through it; the connection's ``owner`` says which of them does.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.exceptions import StopConsumer
+
+from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, Counts, increment
+from hub.instrument.inbox import Message, payload_size
+from hub.instrument.state import Instruments
+
+Send = Callable[[Any], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Any]]
+TypeOf = Callable[[Message], str | None]
+
+#: Where the wrapper leaves the shared record in the scope.
+SCOPE_KEY = "hub.connection"
+
+
+class Observer:
+    """
+    Counts for one connection.
+
+    Args:
+        instruments: Those of the process.
+        connection: The record of the connection.
+        type_of: Says the type of a message where the host has its own rule.
+    """
+
+    __slots__ = ("_dispatched", "_type_of", "_unhandled", "connection", "instruments", "monotonic")
+
+    def __init__(self, instruments: Instruments, connection: Connection, type_of: TypeOf | None = None) -> None:
+        self.instruments = instruments
+        self.connection = connection
+        self.monotonic = instruments.clock.monotonic
+        self._type_of = type_of
+        self._unhandled: list[Message] = []
+        self._dispatched = False
+
+    # --- towards the server ---
+
+    def observe_send(self, send: Send) -> Send:
+        """The server's ``send``, with everything that goes through it counted."""
+        connection, settle, label = self.connection, self.instruments.ledger.settle, self._outbound_label
+
+        async def observed_send(message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
+            if type(message) is not dict or message.get("type") != "websocket.send":
+                return await self._send_control(send, message)
+            if connection.closing:
+                return await self._send_after_close(send, message)
+            try:
+                result = await send(message)
+            except OSError:
+                # The server noticed before we did that the client is gone.
+                increment(settle(connection).lost, AFTER_CLOSE)
+                raise
+            counts = connection.counts or settle(connection)
+            name = label(message)
+            counts.sent[name] = counts.sent.get(name, 0) + 1
+            counts.sent_bytes += payload_size(message)
+            return result
+
+        return observed_send
+
+    async def _send_control(self, send: Send, message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
+        kind = message.get("type") if isinstance(message, dict) else None
+        connection = self.connection
+        if kind == "websocket.close" and connection.accepted_at:
+            # Before it is sent: the client may answer, and the reader see it, while we wait for the server.
+            self.instruments.ledger.close(connection, message.get("code"))
+        result = await send(message)
+        if kind == "websocket.accept":
+            self.instruments.accepted(connection)
+        elif kind in ("websocket.close", "websocket.http.response.start"):
+            self.instruments.rejected(connection)
+        return result
+
+    async def _send_after_close(self, send: Send, message: Message) -> Any:  # noqa: ANN401 - what the server returns
+        """One side has closed: some servers raise, some drop the frame in silence; it is lost either way."""
+        increment(self.instruments.ledger.settle(self.connection).lost, AFTER_CLOSE)
+        return await send(message)
+
+    def _outbound_label(self, message: Message) -> str:
+        name = self.connection.outbound_type
+        if name is not None:
+            self.connection.outbound_type = None
+            return name
+        return self.label(message)
+
+    # --- from the server ---
+
+    def arrived(self, message: Message) -> None:
+        """The server has handed over a message of the client."""
+        connection = self.connection
+        kind = message["type"]
+        if kind == "websocket.receive":
+            counts = connection.counts or self.instruments.ledger.settle(connection)
+            counts.arrived += 1
+        elif kind == "websocket.disconnect":
+            self.instruments.ledger.disconnect(connection, message.get("code"))
+
+    def label(self, message: Message) -> str:
+        """The type that a frame is counted under when its consumer did not say: the host's rule, or its kind."""
+        if self._type_of is not None:
+            name = self._type_of(message)
+            if name is not None:
+                return name
+        return "text" if message.get("text") is not None else "binary"
+
+    # --- in the handler ---
+
+    async def dispatch(self, handler: Callable[[Message], Awaitable[None]], message: Message, arrived_at: float) -> float:
+        """
+        Run a handler and count what becomes of its message.
+
+        Args:
+            handler: The consumer's ``dispatch``.
+            message: From the client or the channel layer.
+            arrived_at: Monotonic time, in seconds; zero where it is not known.
+
+        Returns:
+            The monotonic time at which the handler ended.
+        """
+        started_at = self.monotonic()
+        try:
+            await handler(message)
+        except (StopConsumer, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            self.instruments.handler_error(self.connection, str(message.get("type")), error)
+            raise
+        finally:
+            ended_at = self.monotonic()
+            self._handled(message, started_at - arrived_at if arrived_at else None, ended_at - started_at)
+        return ended_at
+
+    def _handled(self, message: Message, waited: float | None, seconds: float) -> None:
+        connection = self.connection
+        counts = connection.counts or self.instruments.ledger.settle(connection)
+        kind = message.get("type")
+        if kind == "websocket.receive":
+            self.count_received(counts, message)
+        elif not isinstance(kind, str) or kind.startswith("websocket."):
+            return
+        else:
+            counts.layer[kind] = counts.layer.get(kind, 0) + 1
+        counts.latency.observe(seconds)
+        if waited is not None:
+            counts.wait.observe(waited)
+
+    def count_received(self, counts: Counts, message: Message) -> None:
+        """A message of the client is done with."""
+        connection = self.connection
+        name = connection.inbound_type
+        if name is None:
+            name = self.label(message)
+        else:
+            connection.inbound_type = None
+        counts.received[name] = counts.received.get(name, 0) + 1
+        counts.received_bytes += payload_size(message)
+
+    # --- around a loop that is not ours ---
+
+    def observe_receive(self, receive: Receive) -> Receive:
+        """The server's ``receive``, with everything that comes through it counted as arrived."""
+
+        async def observed_receive() -> Any:  # noqa: ANN401 - ASGI
+            message = await receive()
+            self.connection.arrived_at = self.monotonic()
+            self.arrived(message)
+            if message["type"] == "websocket.receive":
+                self._unhandled.append(message)
+            return message
+
+        return observed_receive
+
+    def observe_received(self, receive: Receive) -> Receive:
+        """The server's ``receive`` where nothing is known of handlers: a message counts as received at once."""
+
+        async def observed_receive() -> Any:  # noqa: ANN401 - ASGI
+            message = await receive()
+            self.arrived(message)
+            if message["type"] == "websocket.receive":
+                self.count_received(self.instruments.ledger.settle(self.connection), message)
+            return message
+
+        return observed_receive
+
+    async def dispatch_observed(self, handler: Callable[[Message], Awaitable[None]], message: Message) -> None:
+        """Run a handler that a loop of the host's or of Channels' has called."""
+        self._dispatched = True
+        if self._unhandled and message is self._unhandled[0]:
+            self._unhandled.pop(0)
+        client = str(message.get("type")).startswith("websocket.")
+        await self.dispatch(handler, message, self.connection.arrived_at if client else 0.0)
+
+    def settle_unhandled(self) -> None:
+        """The loop has ended: what it received and never dispatched is lost, unless it never dispatches at all."""
+        if self._dispatched:
+            self.lost_in_teardown([self._unhandled])
+            return
+        for message in self._unhandled:
+            self.count_received(self.instruments.ledger.settle(self.connection), message)
+
+    def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
+        """The connection ended with messages in the inbox: those of the client first, then the layer's."""
+        for source, messages in enumerate(undispatched):
+            lost = sum(1 for message in messages if not str(message.get("type")).startswith("websocket.")
+                       or message.get("type") == "websocket.receive")  # fmt: skip
+            if lost:
+                counts = self.instruments.ledger.settle(self.connection)
+                increment(counts.lost, TEARDOWN, lost)
+                if source == 0:
+                    counts.inbound_lost += lost

@@ -1,0 +1,62 @@
+"""
+The real router: find the WebSocket routes of an ASGI application through its middleware, as they are.
+
+Middleware of Channels and of most hosts keeps what it wraps under one of a few names; what can't be looked into
+is reported as such, never assumed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+
+_INNER = ("application", "inner", "app")
+
+
+@dataclass(frozen=True)
+class Route:
+    """
+    One WebSocket route.
+
+    Attributes:
+        path: Its pattern, with those of the routers around it.
+        entry: The ``URLPattern`` itself.
+        consumer_class: The consumer behind it; None where it is another ASGI application.
+    """
+
+    path: str
+    entry: Any
+    consumer_class: type | None
+
+
+def websocket_routes(application: object) -> Iterator[Route]:
+    """Every WebSocket route of an application, in the order of its routers."""
+    router = _websocket_router(application)
+    if router is not None:
+        yield from _routes(router, "/")
+
+
+def _websocket_router(application: object) -> URLRouter | None:
+    """The first URL router on the way of a WebSocket connection."""
+    for _ in range(50):  # a loop of wrappers would be a host's fault; don't hang on it
+        if isinstance(application, URLRouter):
+            return application
+        if isinstance(application, ProtocolTypeRouter):
+            application = application.application_mapping.get("websocket")
+            continue
+        inner = next((vars(application)[name] for name in _INNER if name in getattr(application, "__dict__", {})), None)
+        if inner is None:
+            return None
+        application = inner
+    return None
+
+
+def _routes(router: URLRouter, prefix: str) -> Iterator[Route]:
+    for entry in router.routes:
+        path = prefix + str(entry.pattern)
+        nested = _websocket_router(entry.callback)
+        if nested is not None:
+            yield from _routes(nested, path)
+        else:
+            yield Route(path, entry, getattr(entry.callback, "consumer_class", None))

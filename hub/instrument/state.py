@@ -1,0 +1,131 @@
+"""
+What the instruments of one process share: its ledger, its clock, and the way out for rare events.
+
+The rooms above register here: the node what starts it (`on_first_call`) and that it listens to events, so that
+nothing below needs to know it.
+"""
+
+import traceback
+from collections.abc import Callable
+
+from hub.clock import SYSTEM, Clock
+from hub.conf import Config, config
+from hub.core.events import Detail, Event, EventLimiter
+from hub.core.ledger import Connection, Ledger
+from hub.core.redaction import redact
+from hub.faults import record_fault
+
+
+class Instruments:
+    """
+    The instruments of one process.
+
+    Attributes:
+        ledger: All counts.
+        listeners: Called with each event that goes out by itself.
+    """
+
+    def __init__(self, settings: Config, clock: Clock = SYSTEM) -> None:
+        self.config = settings
+        self.clock = clock
+        self.ledger = Ledger()
+        self.limiter = EventLimiter(settings.events_per_second)
+        self.listeners: list[Callable[[Event], None]] = []
+
+    def start(self) -> None:
+        """Called with every call of a monitored application: start the node, cheaply if it runs."""
+        for starter in _starters:
+            try:
+                starter()
+            except Exception as error:  # noqa: BLE001 - the border: without a node the consumer still runs
+                record_fault("node start", error)
+
+    def accepted(self, connection: Connection) -> None:
+        """The server has taken the consumer's accept."""
+        if self.ledger.accept(connection, self.clock.monotonic()):
+            self.emit("connection.opened", connection)
+
+    def rejected(self, connection: Connection) -> None:
+        """The consumer closed the connection, or answered with a response, before accepting it."""
+        if self.ledger.reject(connection):
+            self.emit("connection.rejected", connection)
+
+    def ended(self, connection: Connection, error: BaseException | None) -> None:
+        """The consumer is done with the connection, because of ``error`` or without one."""
+        rejected = connection.failure
+        now = self.clock.monotonic()
+        if not self.ledger.end(connection, now, error=error is not None):
+            return
+        if connection.accepted_at:
+            duration = round(now - connection.accepted_at, 3)
+            self.emit("connection.closed", connection, code=connection.code, seconds=duration)
+        elif connection.failure != rejected:
+            self.emit("connection.failed", connection, reason=connection.failure)
+
+    def handler_error(self, connection: Connection, message_type: str, error: Exception) -> None:
+        """A handler of the consumer raised: count it by exception and tell where, in one redacted line."""
+        counts = self.ledger.settle(connection)
+        name = type(error).__name__
+        counts.errors[name] = counts.errors.get(name, 0) + 1
+        if self._admits("handler.error", connection):
+            self._send("handler.error", connection, message=redact(message_type), **_where(error))
+
+    def emit(self, kind: str, connection: Connection, **details: Detail) -> None:
+        """Send an event about a connection at once, or count it if there are too many of its kind."""
+        if self._admits(kind, connection):
+            self._send(kind, connection, **details)
+
+    def _admits(self, kind: str, connection: Connection) -> bool:
+        counts = self.ledger.settle(connection)
+        return self.limiter.admit(kind, counts.tenant, counts.consumer, self.clock.monotonic())
+
+    def _send(self, kind: str, connection: Connection, **details: Detail) -> None:
+        counts = self.ledger.settle(connection)
+        event = Event(
+            kind=kind, at=self.clock.wall(), tenant=counts.tenant, consumer=counts.consumer,
+            connection=str(connection.number), details=details,
+        )  # fmt: skip
+        self.publish(event)
+
+    def publish(self, event: Event) -> None:
+        """Hand an event to whoever listens; a fault there stays there."""
+        for listener in self.listeners:
+            try:
+                listener(event)
+            except Exception as error:  # noqa: BLE001 - the border: a listener's fault must not reach the consumer
+                record_fault("event listener", error)
+
+
+def _where(error: Exception) -> dict[str, Detail]:
+    """The last line of a traceback, and the innermost place that it names."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = traceback.format_exception_only(error)[-1]
+    if not frames:
+        return {"error": redact(last)}
+    # Where the host's code raised is what helps; the innermost frame may lie deep in a library.
+    frame = frames[-1]
+    return {"error": redact(last), "file": frame.filename, "line": frame.lineno, "function": frame.name}
+
+
+_starters: list[Callable[[], None]] = []
+
+
+def on_first_call(starter: Callable[[], None]) -> None:
+    """Register what starts with the first call of a monitored application; it is called with all of them."""
+    if starter not in _starters:
+        _starters.append(starter)
+
+
+_current: list[Instruments] = []
+
+
+def instruments() -> Instruments:
+    """The instruments of this process, made on first use."""
+    if not _current:
+        _current.append(Instruments(config()))
+    return _current[0]
+
+
+def reset(fresh: Instruments | None = None) -> None:
+    """Forget everything counted, for tests; ``fresh`` takes the place if given."""
+    _current[:] = [] if fresh is None else [fresh]

@@ -1,0 +1,61 @@
+"""
+The throttled sweep of old database connections.
+
+Channels closes unusable and outdated connections before *every* dispatch, one hop to the shared sync thread each
+time. That is needed only if a query has run since the last sweep, because only a query can break or outdate a
+connection; or if a second has passed while connections exist, for those that age or are lost while nobody queries.
+"""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from channels.db import aclose_old_connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+
+class Sweep:
+    """
+    Decides when the sweep is due, and runs it.
+
+    Args:
+        interval: Seconds after which a sweep is due even without a query, while connections exist.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self._dirty = False
+        self._swept_at = 0.0
+        self._connections: weakref.WeakSet[BaseDatabaseWrapper] = weakref.WeakSet()
+        connection_created.connect(self._connection_created, dispatch_uid=f"hub.sweep.{id(self)}")
+
+    def due(self, now: float) -> bool:
+        """Whether old connections must be swept before the next dispatch; ``now`` is monotonic time in seconds."""
+        if self._dirty:
+            return True
+        if now - self._swept_at < self.interval:
+            return False
+        self._swept_at = now
+        return self._connected()
+
+    async def run(self, now: float) -> None:
+        """Sweep as Channels does. A query that runs meanwhile makes the next sweep due."""
+        self._dirty = False
+        self._swept_at = now
+        await aclose_old_connections()
+
+    def _connected(self) -> bool:
+        # A copy: other threads open connections while this is read.
+        return any(connection.connection is not None for connection in tuple(self._connections))
+
+    def _connection_created(self, connection: BaseDatabaseWrapper, **_: object) -> None:
+        """A thread has opened a connection: watch its queries, from any thread and loop."""
+        self._dirty = True
+        if connection not in self._connections:
+            self._connections.add(connection)
+            connection.execute_wrappers.append(self._mark)
+
+    def _mark(self, execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any) -> Any:  # noqa: ANN401 - Django's own signature
+        self._dirty = True
+        return execute(sql, params, many, context)

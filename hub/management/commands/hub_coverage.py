@@ -1,0 +1,60 @@
+"""``manage.py hub_coverage``: every WebSocket route of the real router, and how it is monitored."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from channels.routing import get_default_application
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+
+from hub.conf import config
+from hub.instrument.asgi import MonitoredApplication
+from hub.instrument.mixin import coverage_of
+from hub.instrument.routes import Route, websocket_routes
+
+
+class Command(BaseCommand):
+    """See the module."""
+
+    help = "List every WebSocket route of ASGI_APPLICATION and how it is monitored."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+        parser.add_argument("--fail", action="store_true", help="exit with 1 if a route is not monitored")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 - Django's signature
+        try:
+            application = get_default_application()
+        except ImproperlyConfigured as error:
+            raise CommandError(f"{error} Set ASGI_APPLICATION to the path of your outermost application.") from error
+        wrapped = isinstance(application, MonitoredApplication)
+        rows = [_row(route, wrapped=wrapped) for route in websocket_routes(application)]
+        if options["json"]:
+            self.stdout.write(json.dumps({"wrapped": wrapped, "routes": rows}, indent=2))
+        else:
+            self._print(rows, wrapped=wrapped)
+        if options["fail"] and any(row["monitored"] == "none" for row in rows):
+            raise CommandError("some routes are not monitored")
+
+    def _print(self, rows: list[dict[str, str]], *, wrapped: bool) -> None:
+        if not config().enabled:
+            self.stdout.write(self.style.WARNING("HUB_ENABLED is off: nothing is monitored at run time."))
+        state = "wrapped by hub.monitor()" if wrapped else "not wrapped by hub.monitor()"
+        self.stdout.write(f"The application is {state}; {len(rows)} WebSocket route(s).")
+        if not rows:
+            self.stdout.write("No URLRouter was found: is it hidden behind middleware that keeps no reference?")
+            return
+        widths = [max(len(row[column]) for row in rows) for column in ("path", "consumer")]
+        for row in rows:
+            line = f"{row['path']:<{widths[0]}}  {row['consumer']:<{widths[1]}}  {row['monitored']}"
+            self.stdout.write(self.style.ERROR(line) if row["monitored"] == "none" else line)
+
+
+def _row(route: Route, *, wrapped: bool) -> dict[str, str]:
+    consumer = route.consumer_class
+    monitored = coverage_of(consumer, inbox=config().inbox) if consumer is not None else "none"
+    if monitored == "none" and wrapped:
+        monitored = "wrapper: frames, connections, durations, close codes"
+    name = f"{consumer.__module__}.{consumer.__qualname__}" if consumer is not None else "(an ASGI application)"
+    return {"path": route.path, "consumer": name, "monitored": monitored}

@@ -1,0 +1,82 @@
+"""The operator page with its login, and the built files that it loads."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse, reverse_lazy
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from hub import __version__
+from hub.access import rights_of
+from hub.conf import config
+from hub.web import assets
+from hub.web.security import secured
+
+PAGE_ENTRY, LOGIN_ENTRY = "src/main.tsx", "src/login.css"
+A_YEAR = 365 * 24 * 3600
+
+
+def _require_enabled() -> None:
+    if not config().enabled:
+        raise Http404("Channels Hub is switched off")
+
+
+@secured
+@require_safe
+@never_cache
+@login_required(login_url=reverse_lazy("hub:login"))
+def page(request: HttpRequest) -> HttpResponse:
+    """The operator page, for those who may watch."""
+    _require_enabled()
+    rights = rights_of(request.user)
+    context: dict[str, Any] = {"version": __version__, "login": assets.entry(LOGIN_ENTRY)}
+    if rights is None or not rights.view:
+        return render(request, "hub/refused.html", context, status=403)
+    entry = assets.entry(PAGE_ENTRY)
+    if entry is None:
+        return render(request, "hub/unbuilt.html", context, status=503)
+    context |= {"entry": entry, "feed": config().feed_path}
+    return render(request, "hub/page.html", context)
+
+
+@require_safe
+def asset(request: HttpRequest, name: str) -> HttpResponse:
+    """A built file; its name contains its hash, so that it may be kept for ever."""
+    found = assets.asset(name)
+    if found is None:
+        raise Http404("no such file")
+    response = HttpResponse(found.content, content_type=found.content_type)
+    response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@method_decorator(secured, name="dispatch")
+class HubLoginView(LoginView):
+    """Log in with the host's own users."""
+
+    template_name = "hub/login.html"
+    redirect_authenticated_user = False
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - Django's
+        _require_enabled()
+        return super().dispatch(request, *args, **kwargs)
+
+    def get_default_redirect_url(self) -> str:
+        """To the page."""
+        return reverse("hub:page")
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401 - Django's
+        return super().get_context_data(**kwargs) | {"login": assets.entry(LOGIN_ENTRY), "version": __version__}
+
+
+@method_decorator(secured, name="dispatch")
+class HubLogoutView(LogoutView):
+    """Log out, back to the login."""
+
+    next_page = reverse_lazy("hub:login")

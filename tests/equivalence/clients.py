@@ -1,0 +1,340 @@
+"""The clients of the conversations: one on a real connection, one on Channels' communicator."""
+
+import asyncio
+import base64
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha1
+from typing import Any, cast
+from urllib.parse import quote
+
+from channels.testing import WebsocketCommunicator
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from websockets.frames import Close, Frame, Opcode
+
+from tests.equivalence.application import CONTROL_PATH, applications
+from tests.equivalence.application import control as local_control
+from tests.equivalence.script import DAPHNE, Transcript
+from tests.equivalence.witness import Entry
+
+#: Seconds after which a step that waits in vain is an error.
+PATIENCE = 15.0
+#: Longer payloads are noted as their length and digest.
+SHOWN = 200
+
+
+class StepFailed(AssertionError):
+    """A step waited for what can't come any more."""
+
+
+def noted(data: str | bytes) -> Entry:
+    """A frame as an entry of a transcript."""
+    kind = "text" if isinstance(data, str) else "binary"
+    raw = data.encode() if isinstance(data, str) else bytes(data)
+    if len(raw) > SHOWN:
+        return [kind, len(raw), sha1(raw, usedforsecurity=False).hexdigest()]
+    return [kind, data if isinstance(data, str) else raw.hex()]
+
+
+def type_of(message: Any) -> Any:
+    """The type of an application's message, which may be no message at all."""
+    return message.get("type") if isinstance(message, dict) else None
+
+
+def queried(identity: str, query: str, room: str) -> str:
+    """The query string of a connection; its values may hold ``{room}``."""
+    pairs = [pair.partition("=") for pair in query.replace("{room}", room).split("&") if pair]
+    return "&".join([f"id={identity}", *(f"{key}={quote(value)}" for key, _, value in pairs)])
+
+
+class RemoteControl:
+    """`Control` over a connection of its own."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self._websocket = websocket
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+
+    async def __call__(self, verb: str, identity: str, argument: str) -> Any:
+        reference = len(self._answers)
+        self._answers[reference] = asyncio.get_running_loop().create_future()
+        await self._websocket.send(json.dumps([reference, verb, identity, argument]))
+        return await self._answers[reference]
+
+    async def listen(self) -> None:
+        """Hand answers to those who asked, until the connection is closed."""
+        async for text in self._websocket:
+            reference, error, answer = json.loads(text)
+            if error is None:
+                self._answers[reference].set_result(answer)
+            else:
+                self._answers[reference].set_exception(StepFailed(error))
+
+
+@asynccontextmanager
+async def remote_control(host: str) -> AsyncIterator[RemoteControl]:
+    """Connect to the control of a server."""
+    async with open_websocket(f"ws://{host}{CONTROL_PATH}", ping_interval=None, max_size=None, proxy=None) as websocket:
+        control = RemoteControl(websocket)
+        listening = asyncio.create_task(control.listen())
+        yield control
+        await websocket.close()
+        await listening
+
+
+class NetworkClient:
+    """A WebSocket client that shows every frame, every code and no kindness."""
+
+    def __init__(self, host: str, kind: str, path: str, identity: str, room: str, remote: RemoteControl) -> None:
+        self.transcript = Transcript()
+        self.identity, self.room = identity, room
+        self._host, self._kind, self._path, self._remote = host, kind, path, remote
+        self._websocket: ClientConnection | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._pouring: asyncio.Task[None] | None = None
+
+    @property
+    def websocket(self) -> ClientConnection:
+        assert self._websocket is not None, "not connected"
+        return self._websocket
+
+    @property
+    def _transport(self) -> asyncio.WriteTransport:
+        return self._writer.transport if self._writer else self.websocket.transport
+
+    @property
+    def _socket(self) -> socket.socket:
+        return cast("socket.socket", self._transport.get_extra_info("socket"))
+
+    async def connect(self, query: str, subprotocols: tuple[str, ...]) -> None:
+        uri = f"ws://{self._host}/{self._path}/?{queried(self.identity, query, self.room)}"
+        try:
+            self._websocket = await open_websocket(
+                uri, subprotocols=subprotocols or None, compression=None, max_size=None, ping_interval=None,
+                open_timeout=PATIENCE, close_timeout=PATIENCE, proxy=None,
+            )  # fmt: skip
+            # Little room between this client and the server, so that back-pressure is felt soon.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        except InvalidStatus as error:
+            self._note("refused", error.response.status_code, error.response.body.decode() if error.response.body else "")
+        except (InvalidMessage, EOFError, ConnectionError) as error:
+            self._note("refused", type(error).__name__)
+        else:
+            response = self.websocket.response
+            assert response is not None
+            flavours = [value for name, value in response.headers.raw_items() if name.lower().startswith("x-")]
+            self._note("open", self.websocket.subprotocol, flavours)
+
+    async def attempt(self, query: str) -> None:
+        host, port = self._host.split(":")
+        _, self._writer = await asyncio.open_connection(host, int(port))
+        key = base64.b64encode(os.urandom(16)).decode()
+        target = f"/{self._path}/?{queried(self.identity, query, self.room)}"
+        self._writer.write(
+            f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+
+    async def text(self, text: str) -> None:
+        await self.websocket.send(text.replace("{room}", self.room))
+
+    async def flood(self, texts: tuple[str, ...], code: int | None = None) -> None:
+        out = [Frame(Opcode.TEXT, text.replace("{room}", self.room).encode()) for text in texts]
+        if code is not None:
+            out.append(Frame(Opcode.CLOSE, Close(code, "").serialize()))
+        self.websocket.transport.write(b"".join(frame.serialize(mask=True) for frame in out))
+
+    async def pour(self, count: int, size: int) -> None:
+        async def send_all() -> None:
+            for number in range(count):
+                await self.websocket.send(number.to_bytes(4, "big") * (size // 4))
+
+        self._pouring = asyncio.create_task(send_all())
+        waiting = -1
+        while not self._pouring.done() and waiting != self.websocket.transport.get_write_buffer_size():
+            waiting = self.websocket.transport.get_write_buffer_size()
+            await asyncio.sleep(0.3)
+        if self._kind != DAPHNE:  # which takes whatever comes
+            self._note("held back", not self._pouring.done())
+
+    async def binary(self, data: bytes) -> None:
+        await self.websocket.send(data)
+
+    async def asgi(self, message: dict[str, Any]) -> None:
+        raise StepFailed(f"no network carries {message}")
+
+    async def frames(self, count: int) -> None:
+        for _ in range(count):
+            async with asyncio.timeout(PATIENCE):
+                try:
+                    self._note(*noted(await self.websocket.recv()))
+                except ConnectionClosed:
+                    raise StepFailed(f"{self.identity} closed after {self.transcript}") from None
+
+    async def close(self, code: int | None, reason: str) -> None:
+        if code is None:
+            self.websocket.transport.write(Frame(Opcode.CLOSE, b"").serialize(mask=True))
+            await self.closed()
+        else:
+            closing = asyncio.create_task(self.websocket.close(code, reason))
+            await self.closed()
+            await closing
+
+    async def closed(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            try:
+                while True:
+                    self._note(*noted(await self.websocket.recv()))
+            except ConnectionClosed:
+                received = self.websocket.protocol.close_rcvd
+                self._note("closed", received.code if received else 1006, received.reason if received else "")
+            await self.websocket.wait_closed()
+
+    async def kill(self) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+        self._note("killed")
+
+    async def over(self) -> None:
+        await self._ask("ended", "")
+        # Daphne does not notice that its application returned; uvicorn drops the connection without a close frame.
+        await (self.close(1000, "") if self._kind == DAPHNE else self.closed())
+
+    async def control(self, verb: str, argument: str) -> None:
+        await self._ask(verb, argument.replace("{room}", self.room))
+
+    async def finish(self) -> None:
+        if self._pouring is not None:
+            await self._pouring
+        self.transcript.server = await self._ask("ended", "")
+        if self._websocket is not None:
+            self._websocket.transport.abort()
+            await self._websocket.wait_closed()
+
+    async def _ask(self, verb: str, argument: str) -> Any:
+        try:
+            return await self._remote(verb, self.identity, argument)
+        except StepFailed as error:
+            raise StepFailed(f"{error}; so far {self.transcript}") from None
+
+    def _note(self, *entry: Any) -> None:
+        self.transcript.client.append(list(entry))
+
+
+class LocalClient:
+    """The same on Channels' own communicator, playing the server's part where a close needs an answer."""
+
+    def __init__(self, path: str, identity: str, room: str) -> None:
+        self.transcript = Transcript()
+        self.identity, self.room = identity, room
+        self._path = path
+        self._open = False
+        self._communicator: WebsocketCommunicator | None = None
+
+    @property
+    def communicator(self) -> WebsocketCommunicator:
+        assert self._communicator is not None, "not connected"
+        return self._communicator
+
+    async def connect(self, query: str, subprotocols: tuple[str, ...]) -> None:
+        await self._start(query, subprotocols)
+        message = await self._output()
+        if message is None:
+            self._note("refused")
+        elif type_of(message) == "websocket.accept":
+            self._open = True
+            self._note("open", message.get("subprotocol"), [list(map(str, pair)) for pair in message.get("headers", [])])
+        else:
+            self._note("first", repr(message))
+            await self._disconnect(1006)
+
+    async def attempt(self, query: str) -> None:
+        await self._start(query, ())
+
+    async def _start(self, query: str, subprotocols: tuple[str, ...]) -> None:
+        target = f"/{self._path}/?{queried(self.identity, query, self.room)}"
+        application = applications[self._path.split("/")[0]]
+        self._communicator = WebsocketCommunicator(application, target, subprotocols=list(subprotocols))
+        await self.communicator.send_input({"type": "websocket.connect"})
+
+    async def text(self, text: str) -> None:
+        await self.asgi({"type": "websocket.receive", "text": text.replace("{room}", self.room)})
+
+    async def flood(self, texts: tuple[str, ...], code: int | None = None) -> None:
+        for text in texts:
+            await self.text(text)
+        if code is not None:
+            await self._disconnect(code)
+
+    async def pour(self, count: int, size: int) -> None:
+        for number in range(count):
+            await self.binary(number.to_bytes(4, "big") * (size // 4))
+
+    async def binary(self, data: bytes) -> None:
+        await self.asgi({"type": "websocket.receive", "bytes": data})
+
+    async def asgi(self, message: dict[str, Any]) -> None:
+        self.communicator.input_queue.put_nowait(message)
+
+    async def frames(self, count: int) -> None:
+        for _ in range(count):
+            message = await self._output()
+            if message is None or type_of(message) == "websocket.close":
+                raise StepFailed(f"{self.identity} ended with {message} after {self.transcript}")
+            self._note(*self._frame(message))
+
+    async def close(self, code: int | None, reason: str) -> None:
+        await self._disconnect(1005 if code is None else code)
+
+    async def closed(self) -> None:
+        while (message := await self._output()) is not None and type_of(message) != "websocket.close":
+            self._note(*self._frame(message))
+        self._note("closed", repr(message))
+        if message is not None:
+            await self._disconnect(message.get("code", 1000))
+
+    async def kill(self) -> None:
+        await self._disconnect(1006)
+
+    async def over(self) -> None:
+        await local_control("ended", self.identity, "")
+
+    async def control(self, verb: str, argument: str) -> None:
+        await local_control(verb, self.identity, argument.replace("{room}", self.room))
+
+    async def finish(self) -> None:
+        self.transcript.server = await local_control("ended", self.identity, "")
+        await asyncio.wait([self.communicator.future])
+        while not self.communicator.output_queue.empty():
+            self._note("late", repr(self.communicator.output_queue.get_nowait()))
+        if not self.communicator.future.cancelled():
+            self.communicator.future.exception()  # seen already, by the witness
+
+    async def _disconnect(self, code: int) -> None:
+        await self.asgi({"type": "websocket.disconnect", "code": code})
+
+    async def _output(self) -> Any:
+        """The next message of the application; None if it ends without another."""
+        getting = asyncio.ensure_future(self.communicator.output_queue.get())
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.wait([getting, self.communicator.future], return_when=asyncio.FIRST_COMPLETED)
+        if getting.done() or not self.communicator.output_queue.empty():
+            return await getting
+        getting.cancel()
+        return None
+
+    def _frame(self, message: Any) -> Entry:
+        match message:
+            case {"type": "websocket.send", "text": str(content), **others} if not others:
+                return noted(content)
+            case {"type": "websocket.send", "bytes": bytes(content), **others} if not others:
+                return noted(content)
+        return ["odd", repr(message)]
+
+    def _note(self, *entry: Any) -> None:
+        self.transcript.client.append(list(entry))
