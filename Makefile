@@ -56,6 +56,7 @@ help:  ## Say what can be made (the default)
 
 .PHONY: install
 install: $(VENV)/.installed $(PAGE)  ## Build .venv and the operator page; quick when nothing changed
+	@:
 
 $(VENV)/.created:
 	@$(FIND_PYTHON); echo "Making $(VENV) with $$python"; "$$python" -m venv $(VENV)
@@ -106,7 +107,7 @@ test-matrix:  ## The fast tests on Python 3.12 and 3.13 with Django 6, where the
 	@for version in 3.12 3.13; do \
 		python=; \
 		for candidate in python$$version $$(ls -d "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python 2>/dev/null); do \
-			"$$candidate" -c 'import ensurepip, venv' 2>/dev/null && python=$$candidate; \
+			"$$candidate" -c 'import ensurepip, venv' 2>/dev/null && python=$$candidate && break; \
 		done; \
 		if [ -z "$$python" ]; then echo "=== NOT TESTED on Python $$version: no python$$version here ==="; continue; fi; \
 		echo "=== Python $$version ==="; \

@@ -10,12 +10,10 @@ django_application = get_asgi_application()
 # Only now: these import models.
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from consumers.routing import websocket_urlpatterns  # noqa: E402
 
 import hub  # noqa: E402
+from consumers.routing import websocket_urlpatterns  # noqa: E402
 
 application = hub.monitor(
-    ProtocolTypeRouter(
-        {"http": django_application, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))}
-    )
+    ProtocolTypeRouter({"http": django_application, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))})
 )

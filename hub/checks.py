@@ -15,8 +15,7 @@ REQUIRED_APPS = ("django.contrib.contenttypes", "django.contrib.auth", "django.c
 @register("hub")
 def check_settings(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
     """``hub.E001``: an unknown key in ``settings.HUB``; ``hub.E002``: a value that can't be used."""
-    _, problems = problems_and_config()
-    return [_error(problem) for problem in problems]
+    return [_error(problem) for problem in problems_and_config()[1]]
 
 
 def _error(problem: Problem) -> CheckMessage:
@@ -41,7 +40,7 @@ def check_apps(app_configs: Sequence[Any] | None = None, **_: object) -> list[Ch
 @register("hub")
 def check_metrics_access(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
     """``hub.W001``: everybody may read the metrics."""
-    config, _problems = problems_and_config()
+    config = problems_and_config()[0]
     if not any(network.endswith("/0") for network in config.metrics_networks):
         return []
     hint = "Name the networks of your Prometheus in HUB['METRICS_NETWORKS'], or set HUB['METRICS_TOKEN']."

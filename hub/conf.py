@@ -154,7 +154,9 @@ def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
     field_type = str(_TYPES[name])
     remedy = f"The default is {getattr(Config(), name)!r}."
     if "seconds" in field_type:
-        remedy = f"Give a number of seconds between 0 and 86400, without a unit; the default is {getattr(Config(), name)}."
+        remedy = (
+            f"Give a number of seconds between 0 and 86400, without a unit; the default is {getattr(Config(), name)}."
+        )
     elif "bytes" in field_type:
         remedy = f"Give a number of bytes of at least 1024, without a unit; the default is {getattr(Config(), name)}."
     return Problem(place, f"{place} is {shown}: {reason}", remedy)

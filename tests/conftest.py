@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from asgiref.sync import SyncToAsync
+from django.db import connections
 
 from tests.support.browser import PAGE_TIMEOUT_MILLISECONDS, chromium
 from tests.support.processes import ROOT
@@ -46,6 +48,21 @@ class StartPrometheus(Protocol):
 
     def __call__(self, config: Mapping[str, Any]) -> Prometheus:
         """Start a Prometheus and wait until it accepts; it is stopped when the test ends."""
+
+
+# --- the database -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _shared_sync_thread_without_connections() -> Iterator[None]:
+    """
+    Close what a test's consumers opened in the thread that all sync code shares.
+
+    That thread outlives the test. Channels' sweep would ask the connection left there how it is, and pytest-django
+    lets nobody ask in a test without a database.
+    """
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 # --- processes ----------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class Orders(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
 
     def get_hub_tenant(self) -> str | None:
         """The tenant is the logged-in customer's."""
-        return str(self.customer.tenant)
+        return getattr(self.customer, "tenant", None)
 
     async def connect(self) -> None:
         if not self.customer.is_authenticated:

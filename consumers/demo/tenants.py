@@ -9,6 +9,7 @@ from typing import Any
 TENANTS = ("acme", "globex", "initech", "umbrella")
 
 
-def route_tenant(scope: Mapping[str, Any]) -> str:
-    """Return the tenant of ``ws/demo/<tenant>/...``, known or not."""
-    return str(scope["url_route"]["kwargs"]["tenant"])
+def route_tenant(scope: Mapping[str, Any]) -> str | None:
+    """Return the tenant of ``ws/demo/<tenant>/...``; None where there is no such tenant."""
+    tenant = scope["url_route"]["kwargs"]["tenant"]
+    return tenant if tenant in TENANTS else None

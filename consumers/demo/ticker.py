@@ -69,7 +69,7 @@ class Ticker(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
         return route_tenant(self.scope)
 
     async def connect(self) -> None:
-        self.market = markets.get(route_tenant(self.scope))
+        self.market = markets.get(route_tenant(self.scope) or "")
         if self.market is None:
             await self.close()
             return

@@ -109,7 +109,8 @@ function boot(items, startedAt, withPast) {
   const hub = { epoch, id: 0, startedAt, items, events: [], clients: new Set(), quiet: false };
   hub.cursor = () => `${epoch}-${hub.id}`;
   emit(hub, { kind: "node.started", severity: "info", details: { version: "0.1.0" } });
-  hub.history = (picked) => history(withPast ? startedAt - 3500 : startedAt, picked);
+  // An hour of 5,000 rows would take a minute to make up; the first ones carry nearly all of the load.
+  hub.history = (picked) => history(withPast ? startedAt - 3500 : startedAt, picked.slice(0, 40));
   return hub;
 }
 
@@ -232,34 +233,44 @@ let hub = boot(flags.empty ? [] : world(Number(flags.rows)), now() - 11520, true
 let refusal = null;
 let down = false;
 
+const TYPES = { css: "text/css", js: "text/javascript", svg: "image/svg+xml" };
+
 const page = () => {
   const manifest = JSON.parse(readFileSync(new URL("manifest.json", DIST), "utf8"));
   const { file, css } = manifest["src/main.tsx"];
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Channels Hub</title><link rel="stylesheet" href="/assets/${css[0]}"><script type="module" src="/assets/${file}"></script>
-<body><div id="hub" data-feed="/ws/ops/" data-user="ops" data-logout="/logout/" data-csrf="t0ken" data-version="0.1.0"></div>`;
+<body><div id="hub" data-feed="/ws/ops/" data-user="ops" data-login="/login/" data-logout="/logout/" data-csrf="t0ken" data-version="0.1.0"></div>`;
 };
 
 const login = (query) => {
   const { file } = JSON.parse(readFileSync(new URL("manifest.json", DIST), "utf8"))["src/login.css"];
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Log in · Channels Hub</title><link rel="stylesheet" href="/assets/${file}"><body class="login"><main class="card">
-<h1 class="brand">Channels Hub</h1>${query ? '<p class="error" role="alert">Name and password don’t match.</p>' : ""}
-<form method="post"><label>Name<input name="username" autocomplete="username"></label>
-<label>Password<input name="password" type="password" autocomplete="current-password"></label>
+<h1 class="brand">Channels Hub</h1><p class="hint">Log in to watch your WebSockets live.</p>${query ? '<p class="error" role="alert">Name and password don’t match.</p>' : ""}
+<form method="post"><label for="n">Name</label><input id="n" name="username" autocomplete="username">
+<label for="p">Password</label><input id="p" name="password" type="password" autocomplete="current-password">
 <button type="submit">Log in</button></form><p class="hint">You need the permission hub.view_ops.</p></main>`;
 };
 
 const server = createServer((request, response) => {
+  try {
+    respond(request, response);
+  } catch (error) {
+    response.writeHead(503).end(`${error.message}\nIs the page built? npm run build\n`);
+  }
+});
+
+function respond(request, response) {
   const { pathname, searchParams } = new URL(request.url, "http://localhost");
   response.setHeader("Content-Security-Policy", CSP);
   if (request.method === "POST") return response.end(control(pathname, searchParams));
   if (pathname === "/") return html(response, page());
   if (pathname === "/login/") return html(response, login(searchParams.has("error")));
   if (!/^\/assets\/[\w.-]+$/.test(pathname)) return response.writeHead(404).end();
-  response.setHeader("Content-Type", pathname.endsWith(".css") ? "text/css" : "text/javascript");
+  response.setHeader("Content-Type", TYPES[pathname.split(".").at(-1)]);
   response.end(readFileSync(new URL(pathname.slice("/assets/".length), DIST)));
-});
+}
 
 function html(response, text) {
   response.setHeader("Content-Type", "text/html; charset=utf-8");

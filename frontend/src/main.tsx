@@ -1,31 +1,31 @@
 import "./style.css";
 import { render } from "preact";
-import icon from "./favicon.svg";
 import { browserEnvironment } from "./feed/environment";
 import { Feed } from "./feed/feed";
 import { Hub, onFrame } from "./store/hub";
 import { App } from "./views/App";
 import { applyTheme } from "./views/preferences";
 
-const LAST_RELOAD = "hub.reloaded-at";
+const LAST_LOGIN = "hub.sent-to-login-at";
 
-/** Django sends whoever is not logged in to the login page. Once a minute at most: never a loop of reloads. */
-function askToLogIn(): void {
-  const last = Number(sessionStorage.getItem(LAST_RELOAD) ?? 0);
+/** Once a minute at most: a page and a feed that disagree about who is logged in must not send anybody in circles. */
+function sendToLogin(logIn: () => void): void {
+  const last = Number(sessionStorage.getItem(LAST_LOGIN) ?? 0);
   if (Date.now() - last < 60_000) return;
-  sessionStorage.setItem(LAST_RELOAD, String(Date.now()));
-  location.reload();
+  sessionStorage.setItem(LAST_LOGIN, String(Date.now()));
+  logIn();
 }
 
 function start(root: HTMLElement): void {
-  const { feed: path = "/ws/ops/", user = "", logout = "", csrf = "", version = "" } = root.dataset;
+  const { feed: path = "/ws/ops/", user = "", login = "", logout = "", csrf = "", version = "" } = root.dataset;
+  const logIn = () => location.assign(`${login}?next=${encodeURIComponent(location.pathname)}`);
   const environment = browserEnvironment();
   const hub = new Hub(onFrame, environment.now);
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const feed = new Feed(`${scheme}://${location.host}${path}`, environment, {
     state: (state) => {
       hub.feed.value = state;
-      if (state.kind === "refused" && state.reason === "not_logged_in") askToLogIn();
+      if (state.kind === "refused" && state.reason === "not_logged_in") sendToLogin(logIn);
     },
     subscribed: (subscription) => hub.confirm(subscription),
     rejected: (subscription, error) => {
@@ -46,21 +46,13 @@ function start(root: HTMLElement): void {
   applyTheme(document.documentElement);
   setInterval(() => hub.tick(), 1000);
   render(
-    <App page={{ hub, user, version, logout: { action: logout, csrf }, selectTenant, retry: () => feed.retry() }} />,
+    <App
+      page={{ hub, user, version, logout: { action: logout, csrf }, logIn, selectTenant, retry: () => feed.retry() }}
+    />,
     root,
   );
   feed.start();
 }
 
-function showIcon(): void {
-  const link = document.createElement("link");
-  link.rel = "icon";
-  link.href = icon;
-  document.head.append(link);
-}
-
 const root = document.getElementById("hub");
-if (root !== null) {
-  showIcon();
-  start(root);
-}
+if (root !== null) start(root);

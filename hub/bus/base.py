@@ -13,6 +13,9 @@ from typing import Any, Protocol
 
 from hub.core.errors import CursorError
 
+#: More than any log will have.
+MAX_ID_DIGITS = 18
+
 Payload = Mapping[str, Any]
 
 
@@ -92,7 +95,7 @@ def parse_cursor(cursor: str, epoch: str) -> int:
         ValueError: It is no cursor at all.
     """
     its_epoch, separator, number = cursor.rpartition("-")
-    if not separator or not its_epoch or not (number.isascii() and number.isdigit()) or len(number) > 18:
+    if not separator or not its_epoch or not (number.isascii() and number.isdigit()) or len(number) > MAX_ID_DIGITS:
         raise ValueError(f"{cursor[:40]!r} is not a cursor; send one that the feed gave you, such as {epoch}-1")
     if its_epoch != epoch:
         raise CursorError("epoch", cursor)

@@ -95,7 +95,7 @@ class Counts:
         """Whether all numbers are equal."""
         if any(getattr(self, name) != getattr(other, name) for name in NUMBERS + MAPPINGS):
             return False
-        return all(self._histogram(name).counts == other._histogram(name).counts for name in HISTOGRAMS)
+        return all(self.histogram_of(name).counts == other.histogram_of(name).counts for name in HISTOGRAMS)
 
     def pack(self) -> list[Any]:
         """A copy as plain lists, dictionaries and numbers, to travel on the bus; see `unpack`."""
@@ -105,10 +105,11 @@ class Counts:
             self.tenant,
             [getattr(self, name) for name in NUMBERS],
             [dict(list(getattr(self, name).items())) for name in MAPPINGS],
-            [[list(histogram.counts), histogram.sum] for histogram in map(self._histogram, HISTOGRAMS)],
+            [[list(histogram.counts), histogram.sum] for histogram in map(self.histogram_of, HISTOGRAMS)],
         ]
 
-    def _histogram(self, name: str) -> Histogram:
+    def histogram_of(self, name: str) -> Histogram:
+        """One of the `HISTOGRAMS`, by name."""
         histogram: Histogram = getattr(self, name)
         return histogram
 
@@ -122,7 +123,7 @@ class Counts:
         for name, mapping in zip(MAPPINGS, mappings, strict=True):
             setattr(counts, name, mapping)
         for name, (buckets, total) in zip(HISTOGRAMS, histograms, strict=True):
-            histogram = counts._histogram(name)
+            histogram = counts.histogram_of(name)
             histogram.counts, histogram.sum = buckets, total
         return counts
 
@@ -141,10 +142,13 @@ class Connection:
         consumer: The consumer's label; may be corrected until the connection is settled.
         opened_at: Monotonic time, in seconds.
         tenant_of: Says the tenant; called once, when the connection is settled.
+
+    Attributes:
+        closing: Either side has closed it: what is sent from now on reaches nobody.
     """
 
     __slots__ = (
-        "accepted_at", "arrived_at", "code", "consumer", "counts", "disconnected", "failure", "inbound_type", "number",
+        "accepted_at", "arrived_at", "closing", "code", "consumer", "counts", "failure", "inbound_type", "number",
         "opened_at", "outbound_type", "owner", "raw_receive", "raw_send", "state", "tenant_of",
     )  # fmt: skip
 
@@ -159,17 +163,12 @@ class Connection:
         self.arrived_at = 0.0
         self.code: int | None = None
         self.failure: str | None = None
-        self.disconnected = False
+        self.closing = False
         self.inbound_type: str | None = None
         self.outbound_type: str | None = None
         self.owner: str | None = None
         self.raw_receive: object = None
         self.raw_send: object = None
-
-    @property
-    def closing(self) -> bool:
-        """Whether either side has closed it: what is sent from now on reaches nobody."""
-        return self.disconnected or self.code is not None
 
 
 class Ledger:
@@ -223,12 +222,13 @@ class Ledger:
 
     def close(self, connection: Connection, code: int | None) -> None:
         """The consumer closed an open connection; the first code of either side is the one that counts."""
-        if connection.code is None and not connection.disconnected:
+        connection.closing = True
+        if connection.code is None:
             connection.code = CODE_NORMAL if code is None else code
 
     def disconnect(self, connection: Connection, code: int | None) -> None:
         """The server reports the end of the connection."""
-        connection.disconnected = True
+        connection.closing = True
         if connection.code is None:
             connection.code = CODE_ABNORMAL if code is None else code
 

@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hub.core.errors import ConfigurationError
 from hub.core.latency import LATENCY_BOUNDS, Histogram
@@ -21,8 +21,14 @@ RESERVED = ("ws_", "hub_")
 OTHER = "other"
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+#: What prometheus_client appends to a metric's name, by kind.
+_SUFFIXES = {
+    "counter": ("_total", "_created"),
+    "gauge": (),
+    "histogram": ("_bucket", "_sum", "_count", "_created"),
+}
 #: A metric as plain values: name, kind, help, label names, bounds, and per label set its values and number(s).
-Packed = tuple[str, str, str, tuple[str, ...], tuple[float, ...], list[tuple[tuple[str, ...], object]]]
+Packed = tuple[str, str, str, tuple[str, ...], tuple[float, ...], list[tuple[tuple[str, ...], Any]]]
 
 
 class Metric(ABC):
@@ -42,12 +48,20 @@ class Metric(ABC):
         for label in labels:
             if not _NAME.fullmatch(label) or label.startswith("__") or label == "le":
                 raise ConfigurationError(f"{name}: {label!r} can't be a label name; use letters, digits and _")
+        if len(set(labels)) < len(labels):
+            raise ConfigurationError(f"{name} names a label twice: {tuple(labels)}; name each of them once")
         if not help_text.strip():
             raise ConfigurationError(f"{name} has no help text; say in a sentence what it counts, and its unit")
         self.name = name
         self.help = " ".join(help_text.split())
         self.labels = tuple(labels)
         self._lock = Lock()
+
+    @property
+    def sample_names(self) -> set[str]:
+        """Every name that the metric takes in the exposition."""
+        base = self.name.removesuffix("_total") if self.kind == "counter" else self.name
+        return {base, *(base + suffix for suffix in _SUFFIXES[self.kind])}
 
     def _key(self, labels: dict[str, str], known: Iterable[tuple[str, ...]], size: int) -> tuple[str, ...]:
         if len(labels) != len(self.labels) or not all(name in labels for name in self.labels):
@@ -56,6 +70,11 @@ class Metric(ABC):
         if size >= MAX_SERIES and key not in known:
             return (OTHER,) * len(key)
         return key
+
+    @property
+    def definition(self) -> tuple[object, ...]:
+        """What two metrics of one kind must agree in to be the same one."""
+        return self.name, self.labels
 
     @abstractmethod
     def pack(self) -> Packed:
@@ -75,8 +94,9 @@ class _Numbers(Metric):
             self._values[key] = change(self._values.get(key, 0.0))
 
     def pack(self) -> Packed:
+        """A copy as plain values: a number per label set."""
         with self._lock:
-            series: list[tuple[tuple[str, ...], object]] = list(self._values.items())
+            series: list[tuple[tuple[str, ...], Any]] = list(self._values.items())
         return self.name, self.kind, self.help, self.labels, (), series
 
 
@@ -90,10 +110,10 @@ class Counter(_Numbers):
             raise ConfigurationError(f"a counter's name ends in _total: {name}_total")
         super().__init__(name, help_text, labels)
 
-    def inc(self, amount: float = 1, **labels: str) -> None:
+    def inc(self, amount: float = 1, /, **labels: str) -> None:
         """Add to the counter; a negative amount is an error."""
-        if amount < 0:
-            raise ConfigurationError(f"{self.name} is a counter and can't go down by {-amount}; use a gauge")
+        if not amount >= 0:  # not a number is no growth either
+            raise ConfigurationError(f"{self.name} is a counter and can't grow by {amount}; use a gauge")
         self._change(labels, lambda value: value + amount)
 
 
@@ -102,15 +122,15 @@ class Gauge(_Numbers):
 
     kind = "gauge"
 
-    def set(self, value: float, **labels: str) -> None:
+    def set(self, value: float, /, **labels: str) -> None:
         """Set the gauge."""
         self._change(labels, lambda _: float(value))
 
-    def inc(self, amount: float = 1, **labels: str) -> None:
+    def inc(self, amount: float = 1, /, **labels: str) -> None:
         """Add to the gauge."""
         self._change(labels, lambda value: value + amount)
 
-    def dec(self, amount: float = 1, **labels: str) -> None:
+    def dec(self, amount: float = 1, /, **labels: str) -> None:
         """Take from the gauge."""
         self._change(labels, lambda value: value - amount)
 
@@ -129,15 +149,20 @@ class Distribution(Metric):
         self.buckets = tuple(float(bound) for bound in buckets if bound != float("inf"))
         self._values: dict[tuple[str, ...], Histogram] = {} if labels else {(): Histogram(self.buckets)}
 
-    def observe(self, value: float, **labels: str) -> None:
+    @property
+    def definition(self) -> tuple[object, ...]:
+        return *super().definition, self.buckets
+
+    def observe(self, value: float, /, **labels: str) -> None:
         """Count one value, in the unit of the buckets."""
         with self._lock:
             key = self._key(labels, self._values, len(self._values))
             self._values.setdefault(key, Histogram(self.buckets)).observe(value)
 
     def pack(self) -> Packed:
+        """A copy as plain values: counts and sum per label set."""
         with self._lock:
-            series: list[tuple[tuple[str, ...], object]] = [
+            series: list[tuple[tuple[str, ...], Any]] = [
                 (key, (list(histogram.counts), histogram.sum)) for key, histogram in self._values.items()
             ]
         return self.name, self.kind, self.help, self.labels, self.buckets, series
@@ -161,10 +186,14 @@ class Registry:
             ConfigurationError: The name is taken by another definition.
         """
         with self._lock:
-            known = self._metrics.setdefault(metric.name, metric)
-        if type(known) is not type(metric) or known.labels != metric.labels:
-            raise ConfigurationError(f"{metric.name} is registered already as a {known.kind} with {known.labels}")
-        return known
+            known = next((other for other in self._metrics.values() if other.sample_names & metric.sample_names), metric)
+            if type(known) is not type(metric) or known.definition != metric.definition:
+                raise ConfigurationError(
+                    f"{metric.name} is taken: the {known.kind} {known.name} with labels {known.labels} is registered"
+                    " already and differs; choose another name"
+                )
+            self._metrics[known.name] = known
+        return known  # type: ignore[return-value] - the type was just compared
 
     def pack(self) -> list[Packed]:
         """All metrics as plain values, by name."""

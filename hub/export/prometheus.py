@@ -168,7 +168,7 @@ _FAMILIES: dict[str, Any] = {
 
 def cumulative(bounds: Iterable[float], counts: list[int]) -> list[tuple[str, float]]:
     """Buckets as Prometheus wants them: upper bound and how many values are not above it."""
-    buckets = []
+    buckets: list[tuple[str, float]] = []
     running = 0
     for bound, count in zip((*bounds, float("inf")), counts, strict=True):
         running += count
@@ -181,8 +181,7 @@ def _business_family(packed: Packed) -> Metric:
     family = _FAMILIES[kind](name, help_text, labels=labels)
     for key, numbers in series:
         if kind == "histogram":
-            counts, total = numbers  # type: ignore[misc]
-            family.add_metric(key, cumulative(bounds, counts), total)
+            family.add_metric(key, cumulative(bounds, numbers[0]), numbers[1])
         else:
             family.add_metric(key, numbers)
     metric: Metric = family

@@ -6,19 +6,20 @@ the server's write buffer before it sends, because Daphne's ``send`` never waits
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.signals import user_logged_out
 
 from hub import __version__
-from hub.access import Rights, origin_allowed, rights_of, session_alive
+from hub.access import Operator, bearer_token, operator_of_session, operator_of_token, origin_allowed
 from hub.faults import record_fault
 from hub.feed import wire
 from hub.feed.service import FeedService
 from hub.feed.session import Limits, Session
 from hub.instrument.mixin import MonitoredConsumerMixin
+from hub.instrument.observer import SCOPE_KEY
 from hub.instrument.servers import outbound_bytes
 from hub.instrument.state import instruments
 from hub.node.executor import run_in_thread
@@ -37,13 +38,14 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     channel_layer_alias = "hub has no use for a channel layer"
 
     session: Session
+    operator: Operator
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Channels' signature
         super().__init__(*args, **kwargs)
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._service: FeedService | None = None
-        self._origin_checked = False
+        self._token: str | None = None
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Without any sweep of connections: the feed's queries run in threads of its own."""
@@ -56,37 +58,40 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         offered = self.scope["subprotocols"]
         subprotocol = next((name for name in offered if name in wire.SUBPROTOCOLS), None)
         await self.accept(subprotocol)
-        ensure_node()
-        node = current_node()
         config = instruments().config
-        if not config.enabled or node is None or not origin_allowed(self.scope["headers"], config):
+        self._token = bearer_token(self.scope["headers"])
+        if not config.enabled or not (self._token is not None or origin_allowed(self.scope["headers"], config)):
             await self.close(wire.CLOSE_NOT_ALLOWED)
             return
-        service = node.part(FeedService)
-        rights = await self._rights()
-        if rights is None or not rights.view:
-            await self.close(_refusal(rights))
-        elif len(service.listeners) >= config.feed_clients:
+        operator = await self._who()
+        if operator is None or not operator.rights.view:
+            await self.close(_refusal(operator))
+            return
+        ensure_node()
+        node = current_node()
+        service = None if node is None else node.part(FeedService)
+        if service is None or len(service.listeners) >= config.feed_clients:
             await self.close(wire.CLOSE_TRY_LATER)
         else:
-            self._open(service, rights, subprotocol or wire.JSON_SUBPROTOCOL)
+            self._open(service, operator, subprotocol or wire.JSON_SUBPROTOCOL)
 
-    def _open(self, service: FeedService, rights: Rights, subprotocol: str) -> None:
+    def _open(self, service: FeedService, operator: Operator, subprotocol: str) -> None:
         config = instruments().config
         limits = Limits(buffer_events=config.feed_buffer_events, heartbeat=config.feed_heartbeat)
-        self.session = Session(service.topics, rights, subprotocol, limits, service.node.clock.monotonic())
+        self.operator = operator
+        self.session = Session(service.topics, operator.rights, subprotocol, limits, service.node.clock.monotonic())
         self._service = service
         self.session.last_id = service.last_id
-        self.session.send(self._hello(service, rights))
+        self.session.send(self._hello(service, operator))
         service.listeners.add(self)
         user_logged_out.connect(self._logged_out, weak=True, dispatch_uid=f"hub.feed.{id(self)}")
-        self._tasks = [asyncio.create_task(self._send_frames()), asyncio.create_task(self._watch_rights())]
+        self._tasks = [asyncio.create_task(self._send_frames(service)), asyncio.create_task(self._watch_rights())]
         self.wake()
 
-    def _hello(self, service: FeedService, rights: Rights) -> wire.Hello:
-        node = service.node
+    def _hello(self, service: FeedService, operator: Operator) -> wire.Hello:
+        node, rights = service.node, operator.rights
         permissions = wire.Permissions(
-            operator=self.scope["user"].get_username(), view=rights.view, operate=rights.operate,
+            operator=operator.name, view=rights.view, operate=rights.operate,
             tenants=None if rights.tenants is None else sorted(rights.tenants),
         )  # fmt: skip
         return wire.Hello(
@@ -99,9 +104,9 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         """A message of the operator."""
         if self._service is None:
             return
-        frame = text_data if text_data is not None else bytes_data
+        frame = text_data if text_data is not None else bytes_data or b""
         clock = self._service.node.clock
-        self.session.receive(frame or b"", clock.monotonic(), self._service.cursor, clock.wall())
+        self.session.receive(frame, clock.monotonic(), self._service.cursor, clock.wall())
         await self._service.settle(self.session)
         self.wake()
 
@@ -117,6 +122,7 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
             task.cancel()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        """Serve one operator."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -129,7 +135,7 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         """There may be something to send."""
         self._wake.set()
 
-    async def _send_frames(self) -> None:
+    async def _send_frames(self, service: FeedService) -> None:
         """Send what the session has, as fast as the operator reads and no faster."""
         try:
             while self.session.close_code is None:
@@ -137,27 +143,33 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
                 self._wake.clear()
                 while self.session.close_code is None and self.session.pending:
                     await self._room()
-                    frame = self.session.next_frame(self._monotonic())
-                    if frame is not None:
-                        await self._send_frame(frame)
-            await self._close_session(self.session.close_code)
+                    await self._send_next(service)
+            await self._close_session(service, self.session.close_code)
         except OSError:
             pass  # the operator has gone; its disconnect follows
         except Exception as error:  # noqa: BLE001 - the border: a fault here must be seen, and end this feed only
             record_fault("feed sender", error)
             await self.close(1011)
 
-    def _monotonic(self) -> float:
-        return instruments().clock.monotonic()
+    async def _send_next(self, service: FeedService) -> None:
+        frame = self.session.next_frame(service.node.clock.monotonic(), service.cursor)
+        if frame is not None:
+            await self._send_frame(frame)
+            service.frames_sent += 1
+        elif self.session.replaying:
+            await service.replay(self.session)
+            # Events that this operator does not want are passed over: others get their turn in between.
+            await asyncio.sleep(0)
 
     async def _room(self) -> None:
         """Wait until the server's write buffer has room. Meanwhile events queue up, and numbers are replaced."""
         limit = instruments().config.feed_buffer_bytes
-        while self.session.close_code is None and (outbound_bytes(self._raw_send()) or 0) > limit:
-            await asyncio.sleep(BACKLOG_POLL)
+        raw_send = self._raw_send()
+        while self.session.close_code is None and (outbound_bytes(raw_send) or 0) > limit:
+            await asyncio.sleep(BACKLOG_POLL)  # noqa: ASYNC110 - the server has no event to wait for
 
     def _raw_send(self) -> object:
-        connection = self.scope.get("hub.connection")
+        connection = cast("dict[str, Any]", self.scope).get(SCOPE_KEY)
         return None if connection is None else connection.raw_send
 
     async def _send_frame(self, frame: str | bytes) -> None:
@@ -165,25 +177,25 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
             await self.send(text_data=frame)
         else:
             await self.send(bytes_data=frame)
-        if self._service is not None:
-            self._service.frames_sent += 1
 
-    async def _close_session(self, code: int) -> None:
-        if code == wire.CLOSE_TOO_SLOW and self._service is not None:
-            self._service.closed_slow += 1
-        cursor = self._service.cursor if self._service is not None else None
-        if self._service is not None:
-            self._service.listeners.discard(self)
-        await self.close(code, reason=cursor if code == wire.CLOSE_TOO_SLOW else None)
+    async def _close_session(self, service: FeedService, code: int) -> None:
+        service.listeners.discard(self)
+        if code == wire.CLOSE_TOO_SLOW:
+            service.closed_slow += 1
+            await self.close(code, reason=service.cursor)
+        else:
+            await self.close(code)
 
     # --- rights ---
 
-    async def _rights(self) -> Rights | None:
-        """The operator's rights now; None if nobody is logged in any more."""
+    async def _who(self) -> Operator | None:
+        """Who is there, with the rights of now; None if nobody is, or not any more. A token outdoes any cookie."""
+        if self._token is not None:
+            return await run_in_thread(operator_of_token, self._token)
         user, session = self.scope.get("user"), self.scope.get("session")
         if user is None or session is None:
             return None
-        return await run_in_thread(_current_rights, user, session)
+        return await run_in_thread(operator_of_session, user, session)
 
     async def _watch_rights(self) -> None:
         """Look again from time to time: rights may be taken away, sessions end."""
@@ -195,12 +207,12 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
                 record_fault("feed rights", error)
 
     async def _check_rights(self) -> None:
-        rights = await self._rights()
-        if rights != self.session.rights:
-            self.session.close_code = _refusal(rights)
+        operator = await self._who()
+        if operator != self.operator:
+            self.session.close_code = _refusal(operator)
             self.wake()
 
-    def _logged_out(self, request: Any = None, user: Any = None, **_: object) -> None:  # noqa: ANN401 - Django's signal
+    def _logged_out(self, request: Any = None, **_: object) -> None:  # noqa: ANN401 - Django's signal
         """Somebody logged out of this process; called in the thread of that request."""
         mine = self.scope.get("session")
         theirs = getattr(request, "session", None)
@@ -209,12 +221,8 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
             self._service.node.loop.call_soon_threadsafe(self.wake)
 
 
-def _refusal(rights: Rights | None) -> int:
+def _refusal(operator: Operator | None) -> int:
     """The close code for rights that don't suffice; for others, one that makes the client come back with them."""
-    if rights is None:
+    if operator is None:
         return wire.CLOSE_NOT_LOGGED_IN
-    return wire.CLOSE_RESTART if rights.view else wire.CLOSE_NOT_ALLOWED
-
-
-def _current_rights(user: Any, session: Any) -> Rights | None:  # noqa: ANN401 - the host's own models
-    return rights_of(user) if session_alive(session) else None
+    return wire.CLOSE_RESTART if operator.rights.view else wire.CLOSE_NOT_ALLOWED

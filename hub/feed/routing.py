@@ -5,4 +5,5 @@ from django.urls import path
 from hub.conf import config
 from hub.feed.consumer import OpsConsumer
 
-websocket_urlpatterns = [path(config().feed_path.lstrip("/"), OpsConsumer.as_asgi())]
+# Django's types know views only; Channels' router takes any ASGI application.
+websocket_urlpatterns = [path(config().feed_path.lstrip("/"), OpsConsumer.as_asgi())]  # type: ignore[arg-type]

@@ -15,6 +15,8 @@ from hub.node.node import Node
 
 #: Events that a new subscription is shown.
 RECENT = 200
+#: Events that a replay queues at once.
+REPLAY_BATCH = 100
 
 
 class Listener(Protocol):
@@ -59,8 +61,7 @@ class FeedService:
             try:
                 entries = await bus.read(self.last_id)
             except CursorError:
-                # The log moved on without us; sessions notice by the cursor, and operators by a gap on resuming.
-                self.last_id = await bus.oldest() - 1
+                await self._skip_expired()
                 continue
             for entry in entries:
                 self.last_id = entry.id
@@ -69,6 +70,14 @@ class FeedService:
                 for listener in self.listeners:
                     listener.session.offer(encoded)
             self._wake_all()
+
+    async def _skip_expired(self) -> None:
+        """The log moved on without us: nobody here will ever see what it dropped, so everybody is told."""
+        missed, self.last_id = self.cursor, await self.node.bus.oldest() - 1
+        for listener in self.listeners:
+            if not listener.session.replaying:
+                self._gap(listener.session, missed, "expired")
+        self._wake_all()
 
     async def tick(self, now: float) -> None:
         """New numbers: every session decides what of them is due."""
@@ -93,36 +102,41 @@ class FeedService:
             self._show_recent(session)
 
     def _show_recent(self, session: Session) -> None:
-        session.last_id = self.last_id
+        session.end_replay(self.last_id)
         session.send_recent(list(self.recent), self.cursor, self.node.clock.wall())
 
     async def _resume(self, session: Session, cursor: str, *, fresh: bool) -> None:
-        session.replaying = True
         try:
-            await self._replay(session, parse_cursor(cursor, self.node.bus.epoch))
+            session.replay_after = parse_cursor(cursor, self.node.bus.epoch)
         except ValueError as error:
             session.send(wire.Result(ref=None, ok=False, error=wire.Error("invalid", str(error))))
             if fresh:
                 self._show_recent(session)
         except CursorError as error:
             self._gap(session, cursor, error.reason)
-        finally:
-            session.replaying = False
+        else:
+            await self.replay(session)
 
-    async def _replay(self, session: Session, after: int) -> None:
-        """Queue everything after an event, until there is nothing newer that the bus has."""
-        while session.close_code is None:
-            entries = await self.node.bus.read(after)
-            if not entries:
-                session.last_id = max(after, session.last_id)
-                return
-            for entry in entries:
-                after = entry.id
-                session.queue_event(EncodedEvent(entry, format_cursor(self.node.bus.epoch, entry.id)))
+    async def replay(self, session: Session) -> None:
+        """Let a replaying session have the next events; call it again when these are sent."""
+        after = session.replay_after
+        if after is None:
+            return
+        epoch = self.node.bus.epoch
+        try:
+            entries = await self.node.bus.read(after, REPLAY_BATCH)
+        except CursorError as error:
+            self._gap(session, format_cursor(epoch, after), error.reason)
+            return
+        # Unless a new subscription has taken over meanwhile.
+        if session.replay_after == after:
+            session.replay([EncodedEvent(entry, format_cursor(epoch, entry.id)) for entry in entries])
 
     def _gap(self, session: Session, cursor: str, reason: str) -> None:
+        if session.subscription is None:
+            return
         session.send(wire.Gap(reason=reason, since=cursor, cursor=self.cursor))  # type: ignore[arg-type]
-        session.send_snapshots(self.cursor)
+        session.send_snapshots()
         self._show_recent(session)
 
 

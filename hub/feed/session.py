@@ -2,13 +2,16 @@
 What one operator sees: decides which frames go out next; no I/O.
 
 A session is *waiting* until its first subscription, then *subscribed*; while events are replayed it is *replaying*
-as well, and live events wait. It is *closing* once `close_code` is set. Numbers are never queued: when there is
-room, the newest delta is built from the last version sent. Events are queued up to a limit; beyond it the operator
-is too slow and is closed with a cursor.
+as well: the next ones are fetched when those before them are sent, and live events wait. It is *closing* once
+`close_code` is set. Numbers are never queued: when there is room, the newest snapshot or delta is built from the
+last version sent. Events are queued up to a limit; beyond it the operator is too slow and is closed with a cursor.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +19,15 @@ from hub.access import Rights
 from hub.bus.base import Entry
 from hub.feed import wire
 from hub.feed.topics import Encoded, Topics, encode, scopes_of
+
+#: Answers to an operator that may wait to be sent; one who asks and never reads is closed as too slow.
+MAX_UNSENT_ANSWERS = 200
+
+
+#: How numbers are told: the whole of a topic, or what changed.
+Build = Literal["snapshot", "delta"]
+#: What a decoder raises at bytes that are no message, whatever they are (msgspec's errors are ValueErrors).
+UNREADABLE = (ValueError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,8 @@ class Session:
 
     Attributes:
         last_id: The newest event that was queued, or that this operator need not see.
-        resume_cursor: A resume that waits for its subscription or for the replay.
-        replaying: Live events are left to the replay.
+        resume_cursor: A resume that waits for its subscription.
+        replay_after: The newest event that the replay has queued; None when there is no replay.
         close_code: Set when the connection must be closed.
     """
 
@@ -92,46 +104,78 @@ class Session:
         self._allowance_at = now
         self._sent_at = now
         self._sent_version = -1
-        self._due: deque[tuple[wire.Topic, str | None]] = deque()
+        self._batch_version: int | None = None
+        self._due: deque[tuple[Build, wire.Topic, str | None]] = deque()
         self.subscription: Subscription | None = None
         self.last_id = 0
         self.resume_cursor: str | None = None
-        self.replaying = False
+        self.replay_after: int | None = None
         self.fresh_snapshots = False
         self.close_code: int | None = None
 
     # --- out ---
 
     def send(self, message: wire.ServerMessage) -> None:
-        """Queue a message of its own."""
+        """Queue a message of its own; an operator that leaves too many unread is closed."""
+        if len(self._outbox) - self._queued_events >= MAX_UNSENT_ANSWERS:
+            self.close_code = self.close_code or wire.CLOSE_TOO_SLOW
+            return
         self._outbox.append((False, encode(message, self.subprotocol)))
 
     def offer(self, encoded: EncodedEvent) -> None:
         """A new event: queue it if it is wanted and not left to a replay."""
         if self.replaying or encoded.id <= self.last_id:
             return
-        self.queue_event(encoded)
-
-    def queue_event(self, encoded: EncodedEvent) -> None:
-        """Queue an event; an operator with too many unsent ones is closed rather than cheated."""
         self.last_id = encoded.id
-        if self.subscription is None or not self.subscription.wants(encoded.event):
+        if not self._wants(encoded):
             return
         if self._queued_events >= self._limits.buffer_events:
+            # Closed rather than cheated.
             self.close_code = self.close_code or wire.CLOSE_TOO_SLOW
-            return
+        else:
+            self._queue(encoded)
+
+    def _wants(self, encoded: EncodedEvent) -> bool:
+        return self.subscription is not None and self.subscription.wants(encoded.event)
+
+    def _queue(self, encoded: EncodedEvent) -> None:
         self._queued_events += 1
         self._outbox.append((True, encoded.frame(self.subprotocol)))
+
+    @property
+    def replaying(self) -> bool:
+        """Whether live events are left to the replay."""
+        return self.replay_after is not None
+
+    def replay(self, events: Iterable[EncodedEvent]) -> None:
+        """Queue the next events of the replay. None: it has caught up, and live events go on from there."""
+        before = self.replay_after
+        for encoded in events:
+            self.last_id = self.replay_after = encoded.id
+            if self._wants(encoded):
+                self._queue(encoded)
+        if self.replay_after == before and before is not None:
+            self.end_replay(before)
+
+    def end_replay(self, last_id: int) -> None:
+        """Live events go on after this one."""
+        self.replay_after, self.last_id = None, last_id
 
     def tick(self, now: float, cursor: str, wall: float) -> None:
         """A new tick of the fleet: numbers are due at the cadence, a heartbeat after a silence."""
         subscription = self.subscription
         if subscription is not None and not self._due and self._topics.version % subscription.cadence == 0:
-            self._due.extend((topic, scope) for topic in subscription.topics for scope in subscription.scopes
-                             if topic != "events")  # fmt: skip
+            self._due.extend(self._numbers("delta"))
         if now - self._sent_at >= self._limits.heartbeat:
             self.heartbeat(wall, cursor, None)
             self._sent_at = now
+
+    def _numbers(self, build: Build) -> list[tuple[Build, wire.Topic, str | None]]:
+        """Every subscribed topic but the events, in each scope."""
+        if self.subscription is None:
+            return []
+        topics, scopes = self.subscription.topics, self.subscription.scopes
+        return [(build, topic, scope) for topic in topics if topic != "events" for scope in scopes]
 
     def heartbeat(self, wall: float, cursor: str, echo: float | None) -> None:
         """Queue a heartbeat."""
@@ -139,29 +183,43 @@ class Session:
 
     @property
     def pending(self) -> bool:
-        """Whether there may be something to send."""
-        return bool(self._outbox or self._due)
+        """Whether there may be something to send, now or from the replay."""
+        return bool(self._outbox or self._due or self.replaying)
 
-    def next_frame(self, now: float) -> Encoded | None:
-        """The next frame to send; None if nothing is left."""
+    def next_frame(self, now: float, cursor: str) -> Encoded | None:
+        """The next frame to send; None if nothing is left but what the replay may bring."""
         if self._outbox:
             is_event, frame = self._outbox.popleft()
             self._queued_events -= is_event
-            self._sent_at = now
-            return frame
-        return self._next_delta(now)
+        else:
+            numbers = self._next_numbers(cursor)
+            if numbers is None:
+                return None
+            frame = numbers
+        self._sent_at = now
+        return frame
 
-    def _next_delta(self, now: float) -> Encoded | None:
+    def _next_numbers(self, cursor: str) -> Encoded | None:
+        """The next snapshot or delta that is due and has something to say."""
         while self._due and self.subscription is not None:
-            topic, scope = self._due.popleft()
-            version = self._topics.version
-            frame = self._topics.delta(topic, scope, self.subscription.consumers, self._sent_version, self.subprotocol)
+            build, topic, scope = self._due.popleft()
+            if self._batch_version is None:
+                self._batch_version = self._topics.version
+            frame = self._build(build, topic, scope, self.subscription.consumers, cursor)
             if not self._due:
-                self._sent_version = version
+                # That of the first one: a tick may have come since, and the first knows nothing of it.
+                self._sent_version, self._batch_version = self._batch_version, None
             if frame is not None:
-                self._sent_at = now
                 return frame
         return None
+
+    def _build(
+        self, build: Build, topic: wire.Topic, scope: str | None, consumers: frozenset[str] | None, cursor: str
+    ) -> Encoded | None:
+        # Beyond what the fleet remembers of removed rows, only a snapshot tells everything.
+        if build == "snapshot" or not self._topics.remembers(self._sent_version):
+            return self._topics.snapshot(topic, scope, consumers, cursor, self.subprotocol)
+        return self._topics.delta(topic, scope, consumers, self._sent_version, self.subprotocol)
 
     # --- in ---
 
@@ -174,13 +232,17 @@ class Session:
         if error is not None:
             self.send(wire.Result(ref=_ref_of(frame, self.subprotocol), ok=False, error=error))
         elif isinstance(message, wire.Subscribe):
-            self._subscribe(message, cursor)
+            self._subscribe(message)
         elif isinstance(message, wire.Resume):
             self.resume_cursor = message.cursor
             if message.ref is not None:
                 self.send(wire.Result(ref=message.ref, ok=True))
-        elif isinstance(message, wire.ClientHeartbeat):
+        elif isinstance(message, wire.ClientHeartbeat) and isfinite(message.sent_at):
             self.heartbeat(wall, cursor, message.sent_at)
+        elif isinstance(message, wire.ClientHeartbeat):
+            # JSON has no such numbers, MessagePack has.
+            text = f"sent_at is {message.sent_at}; send the time in seconds"
+            self.send(wire.Result(ref=message.ref, ok=False, error=wire.Error("invalid", text)))
 
     def _allowed(self, now: float) -> bool:
         refilled = self._allowance + (now - self._allowance_at) * wire.CLIENT_RATE
@@ -188,7 +250,7 @@ class Session:
         self._allowance_at = now
         return self._allowance >= 0
 
-    def _subscribe(self, message: wire.Subscribe, cursor: str) -> None:
+    def _subscribe(self, message: wire.Subscribe) -> None:
         forbidden = [tenant for tenant in message.tenants or () if not self.rights.sees(tenant)]
         if forbidden:
             text = f"you may not see the tenant {forbidden[0]!r}; leave tenants out to see all that you may"
@@ -204,25 +266,13 @@ class Session:
             cadence=message.cadence,
         )
         self.send(wire.Result(ref=message.ref, ok=True))
-        self.send_snapshots(cursor)
+        self.send_snapshots()
         self.fresh_snapshots = True
 
-    def send_snapshots(self, cursor: str) -> None:
-        """Queue the whole of each subscribed topic but the events; deltas follow from here."""
-        if self.subscription is None:
-            return
-        for topic in self.subscription.topics:
-            for scope in self.subscription.scopes:
-                if topic != "events":
-                    self._send_snapshot(topic, scope, cursor)
-        self._due.clear()
-        self._sent_version = self._topics.version
-
-    def _send_snapshot(self, topic: wire.Topic, scope: str | None, cursor: str) -> None:
-        consumers = self.subscription.consumers if self.subscription else None
-        frame = self._topics.snapshot(topic, scope, consumers, cursor, self.subprotocol)
-        if frame is not None:
-            self._outbox.append((False, frame))
+    def send_snapshots(self) -> None:
+        """Let the whole of each subscribed topic but the events be sent next; deltas follow from there."""
+        self._due = deque(self._numbers("snapshot"))
+        self._batch_version = None
 
     def send_recent(self, recent: list[EncodedEvent], cursor: str, wall: float) -> None:
         """Queue the snapshot of events: the wanted ones among the most recent."""
@@ -246,17 +296,17 @@ def decode(frame: str | bytes, subprotocol: str) -> tuple[wire.ClientMessage | N
     except msgspec.ValidationError as error:
         unknown = "`$.type`" in str(error)
         return None, wire.Error("unknown_type" if unknown else "invalid", str(error))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return None, wire.Error("malformed", f"not a {subprotocol.rpartition('.')[2]} message: {error}")
 
 
 def _ref_of(frame: str | bytes, subprotocol: str) -> str | None:
     """The ref of a message that is wrong otherwise, so that its sender can tell which."""
-    if len(frame) > wire.MAX_CLIENT_MESSAGE_BYTES:
+    if len(frame) > wire.MAX_CLIENT_MESSAGE_BYTES or isinstance(frame, str) != (subprotocol == wire.JSON_SUBPROTOCOL):
         return None
     try:
-        plain = msgspec.json.decode(frame) if subprotocol == wire.JSON_SUBPROTOCOL else msgspec.msgpack.decode(frame)  # type: ignore[arg-type]
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        plain = msgspec.msgpack.decode(frame) if isinstance(frame, bytes) else msgspec.json.decode(frame)
+    except UNREADABLE:
         return None
     ref = plain.get("ref") if isinstance(plain, dict) else None
     return ref if isinstance(ref, str) and 0 < len(ref) <= 64 else None  # noqa: PLR2004 - as `wire.Ref` says

@@ -15,7 +15,7 @@ from hub.core.ledger import Counts
 from hub.core.metrics import Packed
 from hub.core.snapshot import NodeSnapshot
 from hub.feed import wire
-from hub.fleet.view import ALL, COLUMNS, FleetView, Row
+from hub.fleet.view import ALL, COLUMNS, REMOVED_KEPT, FleetView, Row
 
 #: Rows that one message carries at most: beyond, the busiest win.
 MAX_ROWS = 5000
@@ -25,6 +25,7 @@ NODE_UNKNOWN_AFTER = 3.0
 Encoded = str | bytes
 Scope = str | None
 Consumers = frozenset[str] | None
+MetricKey = tuple[str, tuple[str, ...]]
 
 
 def encode(message: wire.ServerMessage, subprotocol: str) -> Encoded:
@@ -50,12 +51,18 @@ class Topics:
         self._view = view
         self._kept: dict[tuple[Any, ...], Encoded | None] = {}
         self._kept_version = -1
+        self._histories: dict[Scope, wire.History] = {}
+        self._metric_rows: dict[Scope, dict[MetricKey, tuple[wire.MetricRow, int]]] = {}
         self.encodings = 0
 
     @property
     def version(self) -> int:
         """The number of the tick that is shown."""
         return self._view.version
+
+    def remembers(self, since: int) -> bool:
+        """Whether a delta since that tick still knows of all rows that have gone."""
+        return self._view.version - since < REMOVED_KEPT
 
     def snapshot(
         self, topic: wire.Topic, scope: Scope, consumers: Consumers, cursor: str, subprotocol: str
@@ -76,6 +83,7 @@ class Topics:
     ) -> Encoded | None:
         if self._kept_version != self._view.version:
             self._kept.clear()
+            self._histories.clear()
             self._kept_version = self._view.version
         if key not in self._kept:
             message = build()
@@ -101,6 +109,8 @@ class Topics:
                 fields["removed"] = gone
             elif not fields["consumers"]:
                 return None
+        if topic == "metrics" and not fields["metrics"]:
+            return None
         return wire.Delta(topic=topic, at=self._view.at, tenant=_tenant(scope), **fields)
 
     def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:
@@ -112,7 +122,7 @@ class Topics:
         if topic == "nodes":
             return {"nodes": self._nodes() if scope is ALL else []}
         if topic == "metrics":
-            return {"metrics": self._metrics(scope)}
+            return {"metrics": self._metrics(scope, since)}
         return {}
 
     def _rows(self, scope: Scope, consumers: Consumers, since: int) -> list[wire.ConsumerRow]:
@@ -138,8 +148,18 @@ class Topics:
     def _nodes(self) -> list[wire.NodeRow]:
         return [_node_row(node, self._view.at) for node in self._view.nodes.values()]
 
-    def _metrics(self, scope: Scope) -> list[wire.MetricRow]:
-        rows: dict[tuple[str, tuple[str, ...]], wire.MetricRow] = {}
+    def _metrics(self, scope: Scope, since: int) -> list[wire.MetricRow]:
+        """The metrics of a scope that have changed after a tick, as far as anybody here was told of them."""
+        told, version = self._metric_rows.get(scope, {}), self._view.version
+        rows = {}
+        for key, row in self._sum_metrics(scope).items():
+            before = told.get(key)
+            rows[key] = before if before is not None and before[0] == row else (row, version)
+        self._metric_rows[scope] = rows
+        return [row for row, changed in rows.values() if changed > since]
+
+    def _sum_metrics(self, scope: Scope) -> dict[MetricKey, wire.MetricRow]:
+        rows: dict[MetricKey, wire.MetricRow] = {}
         for node in self._view.nodes.values():
             for packed in node.metrics:
                 for row in _metric_rows(packed):
@@ -147,9 +167,15 @@ class Topics:
                         continue
                     key = (row.name, tuple(row.labels.values()))
                     rows[key] = _sum(rows[key], row) if key in rows else row
-        return list(rows.values())
+        return rows
 
     def _history(self, scope: Scope) -> wire.History:
+        """Kept for the tick: it is the largest part of a snapshot, and the same whatever the cursor."""
+        if scope not in self._histories:
+            self._histories[scope] = self._build_history(scope)
+        return self._histories[scope]
+
+    def _build_history(self, scope: Scope) -> wire.History:
         step, times, columns = self._view.past(scope)
         rounded_columns = {
             name: [rounded(value) for value in column] for name, column in zip(COLUMNS, columns, strict=True)
@@ -201,7 +227,7 @@ def _metric_rows(packed: Packed) -> list[wire.MetricRow]:
     name, kind, help_text, labels, _, series = packed
     rows = []
     for key, numbers in series:
-        value, count = (numbers[1], sum(numbers[0])) if kind == "histogram" else (numbers, None)  # type: ignore[index]
+        value, count = (numbers[1], sum(numbers[0])) if kind == "histogram" else (numbers, None)
         pairs = dict(zip(labels, key, strict=True))
         rows.append(wire.MetricRow(name=name, kind=kind, help=help_text, labels=pairs, value=value, count=count))  # type: ignore[arg-type]
     return rows
@@ -216,4 +242,4 @@ def scopes_of(rights: Rights, tenants: list[str] | None) -> list[Scope]:
     """The scopes that a subscription to some tenants, or to all, means for an operator."""
     if tenants is not None:
         return list(dict.fromkeys(tenants))
-    return [ALL] if rights.tenants is None else sorted(rights.tenants)
+    return [ALL] if rights.tenants is None else [*sorted(rights.tenants)]

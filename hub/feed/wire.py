@@ -302,8 +302,11 @@ ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | ServerHeartbea
 ClientMessage = Subscribe | Resume | ClientHeartbeat
 
 #: Encoders and decoders by subprotocol; both check every field.
-ENCODERS = {JSON_SUBPROTOCOL: msgspec.json.Encoder(), MSGPACK_SUBPROTOCOL: msgspec.msgpack.Encoder()}
-DECODERS = {
+ENCODERS: dict[str, msgspec.json.Encoder | msgspec.msgpack.Encoder] = {
+    JSON_SUBPROTOCOL: msgspec.json.Encoder(),
+    MSGPACK_SUBPROTOCOL: msgspec.msgpack.Encoder(),
+}
+DECODERS: dict[str, msgspec.json.Decoder[ClientMessage] | msgspec.msgpack.Decoder[ClientMessage]] = {
     JSON_SUBPROTOCOL: msgspec.json.Decoder(ClientMessage),
     MSGPACK_SUBPROTOCOL: msgspec.msgpack.Decoder(ClientMessage),
 }

@@ -101,7 +101,9 @@ class FleetView:
         self.version += 1
         self.nodes = {snapshot.node: snapshot for snapshot in snapshots}
         parts = {snapshot.boot: (snapshot.at, snapshot.counts()) for snapshot in self.nodes.values()}
-        grown = merge(change(counts, self._before[boot][1]) for boot, (_, counts) in parts.items() if boot in self._before)
+        grown = merge(
+            change(counts, self._before[boot][1]) for boot, (_, counts) in parts.items() if boot in self._before
+        )
         merged = merge(counts for _, counts in parts.values())
         seconds = self._elapsed(parts)
         self._before, self.at = parts, now

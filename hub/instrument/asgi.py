@@ -53,6 +53,7 @@ class MonitoredApplication:
         return getattr(self.application, name)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
+        """Serve one connection or request."""
         shared = instruments()
         shared.start()
         if scope["type"] != "websocket":
@@ -64,7 +65,9 @@ class MonitoredApplication:
         failure: BaseException | None = None
         try:
             await self.application(
-                {**scope, SCOPE_KEY: connection}, _unless_owned_receive(observer, receive), _unless_owned(observer, send)
+                {**scope, SCOPE_KEY: connection},
+                _unless_owned_receive(observer, receive),
+                _unless_owned(observer, send),
             )
         except Exception as error:
             failure = error

@@ -10,13 +10,14 @@ raised in its place in the order.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-Message = MutableMapping[str, Any]
+Message = dict[str, Any]
 Get = Callable[[], Awaitable[Message]]
-#: Takes a message and when it arrived; returns when its handler ended. Both in monotonic seconds.
-Dispatch = Callable[[Message, float], Awaitable[float]]
+#: Takes a message, when it arrived and its size in bytes; returns when its handler ended. Monotonic seconds.
+Dispatch = Callable[[Message, float, int], Awaitable[float]]
 
 #: Daphne's ``send`` never waits, so nothing else would let the loop run: yield after this many messages ...
 YIELD_MESSAGES = 32
@@ -48,7 +49,8 @@ class Source:
         self._arrived = arrived
         self._bytes = 0
         self._room: asyncio.Future[None] | None = None
-        self.queue: deque[tuple[float, Message | BaseException]] = deque()
+        #: When it arrived, the message (or what the source raised in its place), its size in bytes.
+        self.queue: deque[tuple[float, Message | BaseException, int]] = deque()
         self.task: asyncio.Task[None] = inbox.loop.create_task(self._read())
 
     async def _read(self) -> None:
@@ -58,11 +60,12 @@ class Source:
         try:
             while True:
                 message = await get()
-                queue.append((monotonic(), message))
+                size = payload_size(message) if client else 0
+                queue.append((monotonic(), message, size))
                 inbox.wake()
                 if client:
-                    arrived(message)  # type: ignore[misc] - not None: this is the client's source
-                    self._bytes += payload_size(message)
+                    arrived(message)  # type: ignore[misc]  # not None: this is the client's source
+                    self._bytes += size
                     if message["type"] == "websocket.disconnect":
                         return
                 if len(queue) >= self._max_messages or self._bytes >= self._max_bytes:
@@ -74,20 +77,20 @@ class Source:
 
     def _failed(self, error: BaseException) -> None:
         if not self._inbox.closed:
-            self.queue.append((self._inbox.monotonic(), error))
+            self.queue.append((self._inbox.monotonic(), error, 0))
             self._inbox.wake()
 
     async def _park(self) -> None:
         self._room = self._inbox.loop.create_future()
         await self._room
 
-    def taken(self, message: Message) -> None:
+    def taken(self, size: int) -> None:
         """A message has left the queue: let a parked reader go on once half of its room is free."""
-        if self._bytes:
-            self._bytes -= payload_size(message)
-        if self._room is not None and len(self.queue) <= self._max_messages >> 1 and self._bytes <= self._max_bytes >> 1:
-            if not self._room.done():
-                self._room.set_result(None)
+        self._bytes -= size
+        room = self._room
+        if room is not None and len(self.queue) <= self._max_messages >> 1 and self._bytes <= self._max_bytes >> 1:
+            if not room.done():
+                room.set_result(None)
             self._room = None
 
 
@@ -134,51 +137,52 @@ class Inbox:
         if layer_receive is not None:
             self._sources.append(Source(self, layer_receive, 1, 1, None))
         try:
-            while True:
-                await self._drain(dispatch)
-                self._waiter = self.loop.create_future()
-                await self._waiter
-                self._waiter = None
+            await self._dispatch_all(dispatch)
         finally:
             await self._close()
 
-    async def _drain(self, dispatch: Dispatch) -> None:
-        """Dispatch what is there, one of each source in turn, until nothing is."""
-        sources, monotonic = self._sources, self.monotonic
+    async def _dispatch_all(self, dispatch: Dispatch) -> None:
+        """
+        Dispatch one message of each source in turn; wait when there is none, yield when there are many.
+
+        One loop and not several functions: this is the hot path, and a call costs as much as a count.
+        """
+        sources, monotonic, create_future = self._sources, self.monotonic, self.loop.create_future
+        client = sources[0]
         budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
-        idle = False
-        while not idle:
+        while True:
             idle = True
             for source in sources:
                 if not source.queue:
                     continue
                 idle = False
-                arrived_at, message = source.queue.popleft()
+                arrived_at, message, size = source.queue.popleft()
                 if isinstance(message, BaseException):
                     raise message
-                layer = source is not sources[0]
-                if not layer:
-                    source.taken(message)
-                ended_at = await dispatch(message, arrived_at)
-                if layer:
+                if source is client:
+                    source.taken(size)
+                ended_at = await dispatch(message, arrived_at, size)
+                if source is not client:
                     # Only now: with a message in its handler, Channels has not asked the layer for the next.
-                    source.taken(message)
+                    source.taken(size)
                 budget -= 1
                 if budget <= 0 or ended_at > until:
                     await asyncio.sleep(0)
                     budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
+            if idle:
+                self._waiter = create_future()
+                await self._waiter
+                budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
 
     async def _close(self) -> None:
         """Stop the readers; what they had read stays in the queues."""
         self.closed = True
         for source in self._sources:
             source.task.cancel()
-            try:
+            with suppress(asyncio.CancelledError):
                 await source.task
-            except asyncio.CancelledError:
-                pass
 
     def undispatched(self) -> list[list[Message]]:
         """After the end: what was read and never dispatched, by source."""
-        return [[message for _, message in source.queue if not isinstance(message, BaseException)]
+        return [[message for _, message, _ in source.queue if not isinstance(message, BaseException)]
                 for source in self._sources]  # fmt: skip

@@ -8,7 +8,7 @@ see what they would see without it.
 
 import functools
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
 from asgiref.sync import async_to_sync
 from channels.consumer import AsyncConsumer, get_handler_name
@@ -57,6 +57,13 @@ class MonitoredConsumerMixin:
     hub_inbox: bool | None = None
     hub_sweep: bool | None = None
 
+    # What is known of the class, once and for all.
+    _hub_label: ClassVar[str]
+    _hub_types: ClassVar[TypeNames]
+    _hub_owns_loop: ClassVar[bool]
+    _hub_owns_dispatch: ClassVar[bool]
+    _hub_sweeping: Sweep | None = None
+
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         super().__init_subclass__(**kwargs)
         mro = cls.__mro__
@@ -87,11 +94,12 @@ class MonitoredConsumerMixin:
         return None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        """Run the consumer, monitored if it is a WebSocket's and nobody monitors it already."""
         shared = instruments()
         connection = scope.get(SCOPE_KEY)
         owned = connection is not None and connection.owner is not None
         if not shared.config.enabled or scope.get("type") != "websocket" or owned:
-            await super().__call__(scope, receive, send)  # type: ignore[misc] - the consumer's
+            await super().__call__(scope, receive, send)  # type: ignore[misc]  # the consumer's
             return
         shared.start()
         if connection is None:
@@ -133,13 +141,12 @@ class MonitoredConsumerMixin:
             consumer.channel_name = await consumer.channel_layer.new_channel()
             layer_receive = functools.partial(consumer.channel_layer.receive, consumer.channel_name)
             consumer.channel_receive = layer_receive
-        consumer.base_send = async_to_sync(send) if consumer._sync else send
+        consumer.base_send = async_to_sync(send) if consumer._sync else send  # noqa: SLF001 - as Channels does
         settings = observer.instruments.config
         inbox = Inbox(observer.monotonic, settings.inbox_messages, settings.inbox_bytes)
         try:
-            await inbox.run(
-                functools.partial(observer.dispatch, consumer.dispatch), receive, observer.arrived, layer_receive
-            )
+            dispatch = observer.observe_dispatch(consumer.dispatch)
+            await inbox.run(dispatch, receive, observer.arrived, layer_receive)
         except StopConsumer:
             pass
         finally:
@@ -150,25 +157,24 @@ class MonitoredConsumerMixin:
     ) -> None:  # fmt: skip
         """Leave the loop to the consumer; see what passes through ``receive``, ``send`` and ``dispatch``."""
         consumer: Any = self
-        consumer.dispatch = functools.partial(observer.dispatch_observed, consumer.dispatch)
+        consumer.dispatch = observer.observe_own_dispatch(consumer.dispatch)
         shadowed.append("dispatch")
         try:
-            await super().__call__(scope, observer.observe_receive(receive), send)  # type: ignore[misc] - the consumer's
+            await super().__call__(scope, observer.observe_receive(receive), send)  # type: ignore[misc]  # the consumer's
         finally:
             observer.settle_unhandled()
 
-    async def dispatch(self, message: Message) -> None:
+    async def dispatch(self, message: dict[str, Any]) -> None:
         """Dispatch as the consumer does, but sweep old database connections only when that can matter."""
-        sweep: Sweep | None = getattr(self, "_hub_sweeping", None)
+        sweep = self._hub_sweeping
         if sweep is None:
-            await super().dispatch(message)  # type: ignore[misc] - the consumer's
+            await super().dispatch(message)  # type: ignore[misc]  # the consumer's
             return
         handler = getattr(self, get_handler_name(message), None)
         if not handler:
             raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031 - Channels' words
-        now = instruments().clock.monotonic()
-        if sweep.due(now):
-            await sweep.run(now)
+        if sweep.due():
+            await sweep.run()
         await handler(message)
 
     def _hub_sweep_of(self, shared: Instruments) -> Sweep | None:
@@ -206,6 +212,6 @@ def coverage_of(consumer_class: type, *, inbox: bool) -> str:
     if not (inspect.isclass(consumer_class) and issubclass(consumer_class, MonitoredConsumerMixin)):
         return "none"
     wanted = inbox if consumer_class.hub_inbox is None else consumer_class.hub_inbox
-    if not consumer_class._hub_owns_loop:
+    if not consumer_class._hub_owns_loop:  # noqa: SLF001 - our own mixin's
         return "mixin, wrapped: the class has a __call__ of its own"
     return "mixin, inbox" if wanted else "mixin, wrapped: the inbox is switched off"

@@ -11,11 +11,12 @@ from typing import Any
 from channels.exceptions import StopConsumer
 
 from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, Counts, increment
-from hub.instrument.inbox import Message, payload_size
+from hub.instrument.inbox import Dispatch, Message, payload_size
 from hub.instrument.state import Instruments
 
 Send = Callable[[Any], Awaitable[Any]]
 Receive = Callable[[], Awaitable[Any]]
+Handler = Callable[[Message], Awaitable[None]]
 TypeOf = Callable[[Message], str | None]
 
 #: Where the wrapper leaves the shared record in the scope.
@@ -46,7 +47,8 @@ class Observer:
 
     def observe_send(self, send: Send) -> Send:
         """The server's ``send``, with everything that goes through it counted."""
-        connection, settle, label = self.connection, self.instruments.ledger.settle, self._outbound_label
+        # On the hot path: names are bound here, once per connection.
+        connection, settle, label = self.connection, self.instruments.ledger.settle, self.label
 
         async def observed_send(message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
             if type(message) is not dict or message.get("type") != "websocket.send":
@@ -60,7 +62,11 @@ class Observer:
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
             counts = connection.counts or settle(connection)
-            name = label(message)
+            name = connection.outbound_type
+            if name is None:
+                name = label(message)
+            else:
+                connection.outbound_type = None
             counts.sent[name] = counts.sent.get(name, 0) + 1
             counts.sent_bytes += payload_size(message)
             return result
@@ -85,13 +91,6 @@ class Observer:
         increment(self.instruments.ledger.settle(self.connection).lost, AFTER_CLOSE)
         return await send(message)
 
-    def _outbound_label(self, message: Message) -> str:
-        name = self.connection.outbound_type
-        if name is not None:
-            self.connection.outbound_type = None
-            return name
-        return self.label(message)
-
     # --- from the server ---
 
     def arrived(self, message: Message) -> None:
@@ -114,37 +113,38 @@ class Observer:
 
     # --- in the handler ---
 
-    async def dispatch(self, handler: Callable[[Message], Awaitable[None]], message: Message, arrived_at: float) -> float:
+    def observe_dispatch(self, handler: Handler) -> Dispatch:
         """
-        Run a handler and count what becomes of its message.
-
-        Args:
-            handler: The consumer's ``dispatch``.
-            message: From the client or the channel layer.
-            arrived_at: Monotonic time, in seconds; zero where it is not known.
+        The consumer's ``dispatch``, with what becomes of each message counted.
 
         Returns:
-            The monotonic time at which the handler ended.
+            Takes a message, when it arrived in monotonic seconds (zero where that is not known) and its size in
+            bytes, and returns when its handler ended.
         """
-        started_at = self.monotonic()
-        try:
-            await handler(message)
-        except (StopConsumer, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            self.instruments.handler_error(self.connection, str(message.get("type")), error)
-            raise
-        finally:
-            ended_at = self.monotonic()
-            self._handled(message, started_at - arrived_at if arrived_at else None, ended_at - started_at)
-        return ended_at
+        # On the hot path: names are bound here, once per connection.
+        monotonic, handled = self.monotonic, self._handled
 
-    def _handled(self, message: Message, waited: float | None, seconds: float) -> None:
-        connection = self.connection
-        counts = connection.counts or self.instruments.ledger.settle(connection)
+        async def observed_dispatch(message: Message, arrived_at: float, size: int) -> float:
+            started_at = monotonic()
+            try:
+                await handler(message)
+            except (StopConsumer, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                self.instruments.handler_error(self.connection, str(message.get("type")), error)
+                raise
+            finally:
+                ended_at = monotonic()
+                handled(message, size, started_at - arrived_at if arrived_at else None, ended_at - started_at)
+            return ended_at
+
+        return observed_dispatch
+
+    def _handled(self, message: Message, size: int, waited: float | None, seconds: float) -> None:
+        counts = self.connection.counts or self.instruments.ledger.settle(self.connection)
         kind = message.get("type")
         if kind == "websocket.receive":
-            self.count_received(counts, message)
+            self.count_received(counts, message, size)
         elif not isinstance(kind, str) or kind.startswith("websocket."):
             return
         else:
@@ -153,7 +153,7 @@ class Observer:
         if waited is not None:
             counts.wait.observe(waited)
 
-    def count_received(self, counts: Counts, message: Message) -> None:
+    def count_received(self, counts: Counts, message: Message, size: int) -> None:
         """A message of the client is done with."""
         connection = self.connection
         name = connection.inbound_type
@@ -162,7 +162,7 @@ class Observer:
         else:
             connection.inbound_type = None
         counts.received[name] = counts.received.get(name, 0) + 1
-        counts.received_bytes += payload_size(message)
+        counts.received_bytes += size
 
     # --- around a loop that is not ours ---
 
@@ -186,18 +186,23 @@ class Observer:
             message = await receive()
             self.arrived(message)
             if message["type"] == "websocket.receive":
-                self.count_received(self.instruments.ledger.settle(self.connection), message)
+                self._count_unobserved(message)
             return message
 
         return observed_receive
 
-    async def dispatch_observed(self, handler: Callable[[Message], Awaitable[None]], message: Message) -> None:
-        """Run a handler that a loop of the host's or of Channels' has called."""
-        self._dispatched = True
-        if self._unhandled and message is self._unhandled[0]:
-            self._unhandled.pop(0)
-        client = str(message.get("type")).startswith("websocket.")
-        await self.dispatch(handler, message, self.connection.arrived_at if client else 0.0)
+    def observe_own_dispatch(self, handler: Handler) -> Handler:
+        """The consumer's ``dispatch``, for a loop of the host's or of Channels' to call."""
+        observed = self.observe_dispatch(handler)
+
+        async def observed_own_dispatch(message: Message) -> None:
+            self._dispatched = True
+            if self._unhandled and message is self._unhandled[0]:
+                self._unhandled.pop(0)
+            client = str(message.get("type")).startswith("websocket.")
+            await observed(message, self.connection.arrived_at if client else 0.0, payload_size(message))
+
+        return observed_own_dispatch
 
     def settle_unhandled(self) -> None:
         """The loop has ended: what it received and never dispatched is lost, unless it never dispatches at all."""
@@ -205,7 +210,11 @@ class Observer:
             self.lost_in_teardown([self._unhandled])
             return
         for message in self._unhandled:
-            self.count_received(self.instruments.ledger.settle(self.connection), message)
+            self._count_unobserved(message)
+
+    def _count_unobserved(self, message: Message) -> None:
+        """A message whose handler nobody sees counts as received."""
+        self.count_received(self.instruments.ledger.settle(self.connection), message, payload_size(message))
 
     def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
         """The connection ended with messages in the inbox: those of the client first, then the layer's."""

@@ -53,6 +53,7 @@ def _websocket_router(application: object) -> URLRouter | None:
 
 
 def _routes(router: URLRouter, prefix: str) -> Iterator[Route]:
+    entry: Any
     for entry in router.routes:
         path = prefix + str(entry.pattern)
         nested = _websocket_router(entry.callback)

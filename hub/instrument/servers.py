@@ -24,11 +24,11 @@ def outbound_bytes(raw_send: object) -> int | None:
 def _daphne_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private object
     """Daphne binds its protocol as the first argument; Twisted keeps two buffers."""
     transport = raw_send.args[0].transport
-    waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen  # noqa: SLF001 - there is no other way
     return waiting
 
 
 def _uvicorn_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private object
-    """uvicorn's ``send`` is a method of its protocol, which keeps the asyncio transport."""
+    """A bound method of uvicorn's protocol, which keeps the asyncio transport."""
     waiting: int = raw_send.__self__.transport.get_write_buffer_size()
     return waiting

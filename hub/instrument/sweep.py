@@ -14,6 +14,8 @@ from channels.db import aclose_old_connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from hub.clock import SYSTEM
+
 
 class Sweep:
     """
@@ -21,28 +23,31 @@ class Sweep:
 
     Args:
         interval: Seconds after which a sweep is due even without a query, while connections exist.
+        monotonic: The clock.
     """
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, monotonic: Callable[[], float] = SYSTEM.monotonic) -> None:
         self.interval = interval
+        self._monotonic = monotonic
         self._dirty = False
         self._swept_at = 0.0
         self._connections: weakref.WeakSet[BaseDatabaseWrapper] = weakref.WeakSet()
         connection_created.connect(self._connection_created, dispatch_uid=f"hub.sweep.{id(self)}")
 
-    def due(self, now: float) -> bool:
-        """Whether old connections must be swept before the next dispatch; ``now`` is monotonic time in seconds."""
+    def due(self) -> bool:
+        """Whether old connections must be swept before the next dispatch."""
         if self._dirty:
             return True
+        now = self._monotonic()
         if now - self._swept_at < self.interval:
             return False
         self._swept_at = now
         return self._connected()
 
-    async def run(self, now: float) -> None:
+    async def run(self) -> None:
         """Sweep as Channels does. A query that runs meanwhile makes the next sweep due."""
         self._dirty = False
-        self._swept_at = now
+        self._swept_at = self._monotonic()
         await aclose_old_connections()
 
     def _connected(self) -> bool:

@@ -11,6 +11,8 @@ from typing import Any
 from hub.core.ledger import Connection
 
 OTHER = "other"
+#: The longest type, in characters, that is looked up.
+MAX_LENGTH = 200
 #: Modules whose methods are no handlers of the host's.
 _FRAMEWORK = ("channels.", "hub.", "builtins")
 
@@ -39,7 +41,7 @@ class TypeNames:
         if not isinstance(name, str):
             return OTHER
         known = self._known.get(name)
-        if known is None and name.replace(".", "_") in self._handlers and len(name) <= 200:
+        if known is None and name.replace(".", "_") in self._handlers and len(name) <= MAX_LENGTH:
             known = self._known[name] = name
         return known or OTHER
 

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='hub_tenants', to=settings.AUTH_USER_MODEL)),
             ],
             options={
-                'permissions': [('view_ops', 'Can watch the operator feed and page'), ('operate', 'Can acknowledge, silence and disconnect')],
+                'permissions': (('view_ops', 'Can watch the operator feed and page'), ('operate', 'Can acknowledge, silence and disconnect')),
                 'constraints': [models.UniqueConstraint(fields=('user', 'tenant'), name='hub_tenant_operator_once')],
             },
         ),

@@ -92,7 +92,9 @@ class Node:
         self.instruments.listeners.append(self.publish)
         self.keep(self._send_events(), "events")
         self.keep(self._run(), "node")
-        self.publish(Event(kind="node.started", at=self.started_at, details={"version": __version__, "pid": os.getpid()}))
+        self.publish(
+            Event(kind="node.started", at=self.started_at, details={"version": __version__, "pid": os.getpid()})
+        )
 
     async def stop(self) -> None:
         """End all tasks and withdraw from the fleet."""

@@ -45,7 +45,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def asset(request: HttpRequest, name: str) -> HttpResponse:
+def asset(_request: HttpRequest, name: str) -> HttpResponse:
     """A built file; its name contains its hash, so that it may be kept for ever."""
     found = assets.asset(name)
     if found is None:
@@ -64,6 +64,7 @@ class HubLoginView(LoginView):
     redirect_authenticated_user = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - Django's
+        """Answer, unless the hub is switched off."""
         _require_enabled()
         return super().dispatch(request, *args, **kwargs)
 
@@ -72,6 +73,7 @@ class HubLoginView(LoginView):
         return reverse("hub:page")
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401 - Django's
+        """What the template needs."""
         return super().get_context_data(**kwargs) | {"login": assets.entry(LOGIN_ENTRY), "version": __version__}
 
 
@@ -79,4 +81,4 @@ class HubLoginView(LoginView):
 class HubLogoutView(LogoutView):
     """Log out, back to the login."""
 
-    next_page = reverse_lazy("hub:login")
+    next_page = "hub:login"

@@ -46,8 +46,8 @@ async def connection(application: Any, path: str) -> AsyncIterator[WebsocketComm
 
 @pytest.fixture
 def site_environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of a stand-alone site with a database of its own."""
-    return environment(DATABASE_URL=f"sqlite:///{tmp_path / 'hub.sqlite3'}")
+    """The environment of a stand-alone site with data of its own."""
+    return environment(HUB_VAR=str(tmp_path / "var"))
 
 
 @pytest.fixture

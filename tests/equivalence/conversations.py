@@ -39,10 +39,15 @@ READ_AHEAD_TURN = 32
 #: Channels takes turns strictly; a turn of the event loop more or less is the server's.
 CHANNELS_TURN = 4
 
+#: What uvicorn's legacy implementation says to a send after the end.
+LEGACY_REFUSAL = repr(
+    "Unexpected ASGI message 'websocket.send', after sending 'websocket.close' or response already completed."
+)
+
 FLOOD = 200
 GROUP = 30
 MASS = 64
-POURED = 64
+POURED = 128
 
 
 # --- rules for what may differ from run to run ----------------------------------------------------------------------
@@ -102,7 +107,7 @@ def refused(transcripts: Transcripts) -> Any:
 def held_back(transcripts: Transcripts, _: bool) -> None:
     """A server that reads no further than its application makes the client wait; so must a hub that reads ahead."""
     notes = [entry for entry in transcripts["a"].client if entry[0] == "held back"]
-    assert notes in ([], [["held back", True]])
+    assert notes in ([], [["held back", True]]), "the client could send everything"
 
 
 def only_a_prefix(transcripts: Transcripts) -> Any:
@@ -123,14 +128,16 @@ def only_a_prefix_of_echoes(transcripts: Transcripts) -> Any:
     """
     A client that closes behind its messages: the server may refuse to send the echoes, sooner or later.
 
-    Handled and sent must each be what came first, in order, and the end a clean or the server's own one.
+    Handled and sent must each be what came first, in order, and the end a clean or the server's own one. Which one
+    uvicorn's legacy implementation chooses depends on whether the application has been told of the close by then.
     """
+    ends = (["returned", "None"], ["raised", "ClientDisconnected"], ["raised", "RuntimeError", [LEGACY_REFUSAL]])
     for transcript in transcripts.values():
         handled = [entry[2] for entry in transcript.noted("text")][1:]
-        assert handled == [f"echo {number}" for number in range(len(handled))]
+        assert handled == [f"echo {number}" for number in range(len(handled))], handled
         echoes = [entry[1] for entry in transcript.client if entry[0] == "text"]
-        assert echoes == [str(number) for number in range(len(echoes))]
-        assert transcript.server[-1][:2] in (["returned", "None"], ["raised", "ClientDisconnected"])
+        assert echoes == [str(number) for number in range(len(echoes))], echoes
+        assert any(transcript.server[-1][: len(end)] == end for end in ends), transcript.server
     return {who: transcript.client[0] for who, transcript in transcripts.items()}
 
 
@@ -537,7 +544,15 @@ OVERRIDES = [
     puppet("overrides-call-raises", connect(), text("raise own"), closed(), consumer="overrides-call"),
     puppet("overrides-call-cancelled", connect(), text("gate g"), reached("at gate"), control("cancel"), over(), consumer="overrides-call"),
     puppet("wraps-callables", connect(), text("echo hi"), frames(), text("close 4001"), closed(), consumer="wraps-callables"),
-    puppet("wraps-callables-flood", connect(), flood(*numbered("echo", 50)), frames(50), close(), consumer="wraps-callables"),
+    puppet(
+        "wraps-callables-flood",
+        connect(),
+        flood(*numbered("echo", 50)),
+        frames(50),
+        close(),
+        consumer="wraps-callables",
+        canonical=by_kind,  # what wraps `receive` sees messages when they are read, be it ahead; in order, each once
+    ),
     puppet("replaces-call", connect(), text("hi"), frames(), close(), consumer="replaces-call"),
     puppet("overrides-accept", connect("", "chat.v2"), frames(), text("close 4001"), frames(), closed(), consumer="overrides-accept"),
     puppet("overrides-accept-refuses", connect("connect=close"), consumer="overrides-accept", kinds=SERVERS),

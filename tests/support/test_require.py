@@ -48,7 +48,7 @@ def run_tests(folder, **variables):
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "pytest", *options, str(folder)],
         cwd=ROOT,
-        env=environment(**variables),
+        env=environment(DJANGO_SETTINGS_MODULE="hub.settings", HUB_VAR=str(folder), **variables),
         capture_output=True,
         text=True,
         check=False,

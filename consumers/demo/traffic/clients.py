@@ -112,13 +112,13 @@ class OrdersVisitor(JsonVisitor):
 
     async def speak(self) -> None:
         chance = self.dice.random()
-        if chance < 0.65:  # noqa: PLR2004 - shares of what people do
+        if chance < 0.62:  # noqa: PLR2004 - shares of what people do
             await self.say("add", product=self.dice.choice(tuple(PRICES)), quantity=self.dice.randint(1, 3))
-        elif chance < 0.95:  # noqa: PLR2004
+        elif chance < 0.92:  # noqa: PLR2004
             await self.say("checkout")
-        elif chance < 0.985:  # noqa: PLR2004
+        elif chance < 0.96:  # noqa: PLR2004
             await self.say("coupon", code=f"SAVE{self.dice.choice((5, 10, 20))}")
-        elif chance < 0.993:  # noqa: PLR2004
+        elif chance < 0.98:  # noqa: PLR2004
             await self.say("coupon", code="SAVE-A-LOT")
         else:
             await self.say("add", product="unicorn", quantity=1)

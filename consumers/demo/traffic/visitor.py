@@ -22,10 +22,10 @@ from consumers.demo.traffic.pace import Pace
 from consumers.demo.traffic.profiles import FLOOD_MESSAGES, Mishap, Profile
 from consumers.demo.traffic.tally import Tally
 
-OPEN_TIMEOUT = 15
+OPEN_TIMEOUT = 20
 CLOSE_TIMEOUT = 5
-MAX_BACKOFF = 10
-RETURN_WITHIN = 3
+MAX_BACKOFF = 20
+RETURN_WITHIN = 8
 """Seconds within which everybody whose connection was lost tries again."""
 
 

@@ -8,10 +8,11 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from consumers.demo.launch import HOST, ROOT, Child, answers, free_port
+from consumers.demo.launch import HOST, Child, answers, free_port
 from consumers.demo.operators import Operator, create_operator, remove_operators
 from consumers.demo.traffic.limits import allow_connections
 from consumers.demo.traffic.profiles import PROFILES
@@ -61,7 +62,7 @@ class Command(BaseCommand):
         # One more for each visitor: the children inherit the limit.
         allow_connections(max(profile.visitors for profile in PROFILES.values()))
         arguments = [argument.format(port=port) for argument in SERVERS[options["server"]]]
-        server = Child(arguments, log=ROOT / "var" / f"demo-{port}.log")
+        server = Child(arguments, log=settings.VAR / f"demo-{port}.log")
         try:
             self._await_answer(server, port)
             if not self._stopping:
@@ -85,6 +86,7 @@ class Command(BaseCommand):
             if SYSTEM.monotonic() > deadline:
                 raise CommandError(f"The server did not answer within {START_SECONDS} s:\n{server.log_tail()}")
             time.sleep(LOOK_EVERY)
+        self._check(server)  # or somebody else answered
 
     def _watch(self, server: Child, port: int, options: dict[str, Any]) -> None:
         traffic = self._start_traffic(port, options)

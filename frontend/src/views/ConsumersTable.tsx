@@ -64,7 +64,7 @@ export function ConsumersTable() {
         <h2 id="consumers-title">Consumers</h2>
         {known !== null && known.size > 0 && <span class="muted">{countText(rows.value.length, known.size)}</span>}
         {held.value !== null && <span class="hint">order held while you point at a row</span>}
-        <FilterField />
+        {known?.size !== 0 && <FilterField />}
       </div>
       {known === null ? (
         <div class="card">
@@ -254,7 +254,9 @@ function NoConsumers() {
             {"class Chat(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):\n    ..."}
           </code>
         </pre>
-        <p class="muted">It shows up here within a second. `manage.py hub_coverage` lists what is monitored.</p>
+        <p class="muted">
+          It shows up here within a second. <code>manage.py hub_coverage</code> lists what is monitored.
+        </p>
       </Empty>
     </div>
   );

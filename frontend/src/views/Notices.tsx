@@ -56,7 +56,7 @@ function FrozenNotice() {
 }
 
 function RefusedNotice() {
-  const { hub, retry } = usePage();
+  const { hub, retry, logIn } = usePage();
   const feed = hub.feed.value;
   if (feed.kind !== "refused") return null;
   const loggedOut = feed.reason === "not_logged_in";
@@ -67,7 +67,7 @@ function RefusedNotice() {
         <b>{loggedOut ? "You are no longer logged in." : "You may not see this feed."}</b>{" "}
         {loggedOut ? "Log in to go on." : "Ask an administrator for the permission hub.view_ops."}
       </p>
-      <button type="button" onClick={loggedOut ? () => location.reload() : retry}>
+      <button type="button" onClick={loggedOut ? logIn : retry}>
         {loggedOut ? "Log in" : "Try again"}
       </button>
     </div>

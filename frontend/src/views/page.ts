@@ -10,6 +10,7 @@ export interface Page {
   readonly logout: { readonly action: string; readonly csrf: string };
   selectTenant(tenant: string | null): void;
   retry(): void;
+  logIn(): void;
 }
 
 const PageContext = createContext<Page | null>(null);

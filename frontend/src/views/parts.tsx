@@ -44,7 +44,7 @@ export function ConsumerName({ consumer }: { consumer: string }) {
 }
 
 export function TenantName({ tenant }: { tenant: string }) {
-  return tenant === "" ? <span class="muted">no tenant</span> : <>{tenant}</>;
+  return tenant === "" ? <span class="muted">no tenant</span> : <span>{tenant}</span>;
 }
 
 /** How long ago, counting on; only its text changes, not the view around it. */

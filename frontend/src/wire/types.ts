@@ -1,6 +1,6 @@
 // Generated from schema.json by `npm run types`; do not edit.
 
-export type Wire = ServerMessage | ClientMessage;
+export type ChannelsHubOperatorFeed = ServerMessage | ClientMessage;
 export type ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | ServerHeartbeat;
 export type ClientMessage = Subscribe | Resume | ClientHeartbeat;
 

@@ -20,10 +20,12 @@ class Command(BaseCommand):
     help = "List every WebSocket route of ASGI_APPLICATION and how it is monitored."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
         parser.add_argument("--json", action="store_true", help="print JSON")
         parser.add_argument("--fail", action="store_true", help="exit with 1 if a route is not monitored")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 - Django's signature
+        """List the routes."""
         try:
             application = get_default_application()
         except ImproperlyConfigured as error:

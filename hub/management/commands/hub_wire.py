@@ -33,10 +33,12 @@ class Command(BaseCommand):
     help = "Write the JSON Schema of the operator feed; the TypeScript types are generated from it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
         parser.add_argument("file", nargs="?", type=Path, default=DEFAULT, help=f"where to (default {DEFAULT})")
         parser.add_argument("--check", action="store_true", help="write nothing; fail if the file is out of date")
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 - Django's signature
+        """Write or check."""
         file: Path = options["file"]
         text = schema()
         if not options["check"]:

@@ -1,0 +1,83 @@
+/** Messages as the server sends them, for tests to vary. */
+import type { ConsumerRow, Event, Hello, History, Totals } from "../src/wire/types";
+
+const QUANTILES = { p50: 0.001, p95: 0.004, p99: 0.009 };
+
+export function totals(changes: Partial<Totals> = {}): Totals {
+  return {
+    active: 3,
+    accepted: 10,
+    rejected: 0,
+    failed: 0,
+    closed: 7,
+    received: 100,
+    sent: 200,
+    received_bytes: 1000,
+    sent_bytes: 2000,
+    errors: 0,
+    lost: 0,
+    backlog: 0,
+    connect_rate: 1,
+    disconnect_rate: 1,
+    received_rate: 10,
+    sent_rate: 20,
+    error_rate: 0,
+    latency: QUANTILES,
+    wait: QUANTILES,
+    ...changes,
+  };
+}
+
+export function consumerRow(consumer: string, tenant: string, changes: Partial<Totals> = {}): ConsumerRow {
+  return { ...totals(changes), consumer, tenant };
+}
+
+export function event(id: number, changes: Partial<Event> = {}): Event {
+  return {
+    type: "event",
+    cursor: `boot-${id}`,
+    at: 1000 + id,
+    kind: "connection.opened",
+    severity: "info",
+    node: "web-1",
+    ...changes,
+  };
+}
+
+export function hello(changes: Partial<Hello> = {}): Hello {
+  return {
+    type: "hello",
+    version: "0.1",
+    node: "web-1",
+    boot: "boot",
+    at: 1000,
+    cursor: "boot-0",
+    cadence: 1,
+    cadences: [1, 5, 15],
+    heartbeat_interval: 10,
+    permissions: { operator: "ops", view: true, operate: false, tenants: null },
+    ...changes,
+  };
+}
+
+/** A history whose every column holds the index of its point. */
+export function history(at: number[], step = 1): History {
+  const column = at.map((_, index) => index);
+  return {
+    step,
+    at,
+    active: column,
+    connect_rate: column,
+    disconnect_rate: column,
+    received_rate: column,
+    sent_rate: column,
+    error_rate: column,
+    backlog: column,
+    latency_p50: column,
+    latency_p95: column,
+    latency_p99: column,
+    wait_p50: column,
+    wait_p95: column,
+    wait_p99: column,
+  };
+}

@@ -1,0 +1,42 @@
+"""The host's ASGI application, monitored as the integration guide says."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.truth.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import path
+
+import hub
+from tests.truth.consumers import Chat, Legacy, Plain, Telemetry, consumer_of, witnessed
+
+routes = [
+    path("<slug:tenant>/chat/", Chat.as_asgi()),
+    path("<slug:tenant>/telemetry/", Telemetry.as_asgi()),
+    path("<slug:tenant>/legacy/", Legacy.as_asgi()),
+    path("<slug:tenant>/plain/", Plain.as_asgi()),
+]
+application = hub.monitor(ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(routes)}))
+
+
+async def witnessed_application(scope: Any, receive: Any, send: Any) -> None:
+    """The same, with the frames that cross the border to the server counted outside of everything monitored."""
+    if scope["type"] != "websocket":
+        return await application(scope, receive, send)
+    consumer = consumer_of(scope)
+
+    async def witnessed_receive() -> Any:
+        message = await receive()
+        witnessed["arrived"][consumer] += message["type"] == "websocket.receive"
+        return message
+
+    async def witnessed_send(message: Any) -> None:
+        await send(message)
+        witnessed["sent"][consumer] += message["type"] == "websocket.send"
+
+    await application(scope, witnessed_receive, witnessed_send)

@@ -1,0 +1,282 @@
+"""
+The load client: a process of its own that churns through connections and counts what it can prove.
+
+``python -m tests.truth.load MODE HOST CONNECTIONS FRAMES SERVER`` prints a JSON object: metric -> list of
+``[labels, value]`` as the server has to report them (``churn``), or bounds of them (``kill``).
+"""
+
+import asyncio
+import json
+import random
+import sys
+from collections import Counter
+from typing import Any
+from urllib.request import urlopen
+
+from tests.truth.wire import BINARY, TEXT, Wire, frame
+
+AT_ONCE = 400
+TENANTS = ("acme", "globex", "initech")
+#: Consumer and its share of the connections. The synchronous one is slow: fewer, with fewer frames.
+CONSUMERS = (("telemetry", 50), ("chat", 30), ("plain", 17), ("legacy", 3))
+LEGACY_FRAMES = 10
+#: How connections end, and how often.
+ENDS = (("close", 70), ("code", 6), ("server", 6), ("fail", 5), ("cancel", 4), ("vanish", 3), ("fail-late", 2),
+        ("refuse", 2), ("fail-early", 1), ("hang", 1))  # fmt: skip
+ERRORS = ("ValueError", "KeyError", "DeviceError", "OSError")
+#: The code that each server gives to a client that vanished.
+VANISHED = {"daphne": 1006, "uvicorn-sansio": 1005, "uvicorn-legacy": 1006, "uvicorn-wsproto": 1005}
+#: What a wrapped but not monitored consumer counts under: its class.
+LABELS = {"plain": "tests.truth.consumers.Plain"}
+#: Connections that never end by themselves may take this long altogether, in seconds.
+PATIENCE = 60.0
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Tally:
+    """What the server has to report: metric and labels -> value."""
+
+    def __init__(self) -> None:
+        self.values: Counter[tuple[str, Labels]] = Counter()
+
+    def add(self, metric: str, by: float, **labels: str) -> None:
+        self.values[metric, tuple(sorted(labels.items()))] += by  # type: ignore[assignment]
+
+    def listed(self) -> dict[str, list[Any]]:
+        listed: dict[str, list[Any]] = {}
+        for (metric, labels), value in self.values.items():
+            listed.setdefault(metric, []).append([dict(labels), value])
+        return listed
+
+
+class Connection:
+    """One connection of the churn: what it does, and what that must count as."""
+
+    def __init__(self, number: int, frames: int, host: str, server: str, tally: Tally, *, inbox: bool) -> None:
+        dice = random.Random(number)
+        self.dice, self.host, self.server, self.tally, self.inbox = dice, host, server, tally, inbox
+        self.consumer = dice.choices([name for name, _ in CONSUMERS], [share for _, share in CONSUMERS])[0]
+        self.tenant = dice.choice(TENANTS)
+        self.end = dice.choices([name for name, _ in ENDS], [share for _, share in ENDS])[0]
+        if self.end == "cancel" and self.consumer == "legacy":
+            self.end = "close"  # a thread can't be cancelled
+        self.error = dice.choice(ERRORS)
+        self.monitored = self.consumer != "plain"
+        self.frames = LEGACY_FRAMES if self.consumer == "legacy" else frames
+        self.source = f"127.0.0.{1 + number % 8}"
+        self.wire: Wire
+
+    def count(self, metric: str, by: float = 1, **labels: str) -> None:
+        self.tally.add(metric, by, consumer=LABELS.get(self.consumer, self.consumer), tenant=self.tenant, **labels)
+
+    def count_error(self) -> None:
+        if self.monitored:  # a wrapper sees that a consumer ends with an error, but no handler
+            self.count("ws_handler_errors_total", exception=self.error)
+
+    def count_handled(self, kind: str, payload: bytes) -> None:
+        """A message of ours that the consumer has handled, whatever became of it."""
+        self.count("ws_messages_received_total", message_type=kind)
+        self.count("ws_received_bytes_total", len(payload))
+        self.count_dispatched(waited=True)
+
+    def count_dispatched(self, *, waited: bool) -> None:
+        if self.monitored:
+            self.count("ws_message_latency_seconds_count")
+            if waited:
+                self.count("ws_message_wait_seconds_count")
+
+    async def open(self, query: str = "") -> int:
+        host, port = self.host.split(":")
+        loop = asyncio.get_running_loop()
+        _, self.wire = await loop.create_connection(Wire, host, int(port), local_addr=(self.source, 0))
+        self.wire.handshake(self.host, f"/{self.tenant}/{self.consumer}/{query}")
+        if query == "?connect=hang":
+            return 0
+        return await self.wire.answered
+
+    async def run(self) -> None:
+        try:
+            if self.end in ("refuse", "fail-early", "hang"):
+                await self.fail_to_open()
+            else:
+                await self.converse()
+        finally:
+            self.wire.transport.close()
+
+    async def fail_to_open(self) -> None:
+        wish = {"refuse": "refuse", "fail-early": self.error, "hang": "hang"}[self.end]
+        status = await self.open(f"?connect={wish}")
+        reason = {"refuse": "rejected", "fail-early": "error", "hang": "timeout"}[self.end]
+        self.count("ws_connection_failures_total", reason=reason)
+        if self.end == "fail-early":
+            self.count_error()
+            assert status == 500, status
+        elif self.end == "refuse":
+            assert status == 403, status
+
+    async def converse(self) -> None:
+        status = await self.open(f"?disconnect={self.error}" if self.end == "fail-late" else "")
+        assert status == 101, f"{self.consumer}: {status}"
+        self.count("ws_connections_total")
+        self.count("ws_connection_duration_seconds_count")
+        payloads = [self.message() for _ in range(self.frames)]
+        self.wire.transport.write(b"".join(frame(opcode, payload) for _, opcode, payload in payloads))
+        answers = await self.wire.received(self.frames)
+        assert answers == self.frames, f"{self.consumer}: {answers} answers to {self.frames} messages"
+        for kind, _, payload in payloads:
+            self.count_handled(kind, payload)
+        self.count("ws_disconnects_total", code=str(await self.part()))
+        for kind, number in self.wire.frames.items():
+            self.count("ws_messages_sent_total", number, message_type="other" if kind == "chat.what" else kind)
+        self.count("ws_sent_bytes_total", sum(self.wire.sizes.values()))
+
+    def message(self) -> tuple[str, int, bytes]:
+        """A message to be answered by exactly one: its type as it has to be counted, opcode and payload."""
+        text = "x" * self.dice.randrange(10, 150)
+        if self.consumer == "chat":
+            kind = self.dice.choices(("chat.say", "chat.shout", "chat.mumble"), (8, 1, 1))[0]
+            if kind == "chat.shout":
+                self.count("ws_layer_messages_total", message_type="room.message")
+                self.count_dispatched(waited=self.inbox)  # in Channels' own loop, nobody sees one arrive
+            counted = "other" if kind == "chat.mumble" else kind
+            return counted, TEXT, json.dumps({"type": kind, "text": text}).encode()
+        if self.consumer == "legacy" and self.dice.random() < 0.1:
+            self.count("ws_layer_messages_total", message_type="own.message")
+            self.count_dispatched(waited=self.inbox)
+            return "text", TEXT, f"!shout {text}".encode()
+        return ("text", TEXT, text.encode()) if self.dice.random() < 0.5 else ("binary", BINARY, text.encode())
+
+    async def part(self) -> int:
+        """End it; returns the code that the end has to be counted under."""
+        if self.end == "vanish":
+            self.wire.reset()
+            return VANISHED[self.server]
+        if self.end in ("close", "code", "fail-late"):
+            code = 1000 if self.end == "close" else 4000 + self.dice.randrange(4)
+            await self.wire.close(code)
+            if self.end == "fail-late":
+                self.count_error()
+            return code
+        return await self.order()
+
+    async def order(self) -> int:
+        """Let the consumer end it."""
+        order, code = {
+            "server": ("end 4100", 4100),
+            "fail": (f"fail {self.error}", 1011),
+            "cancel": ("cancel", 1006),
+        }[self.end]
+        if self.consumer == "chat":
+            kind, payload = "chat.order", json.dumps({"type": "chat.order", "text": order}).encode()
+        else:
+            kind, payload = "text", f"!{order}".encode()
+        self.wire.transport.write(frame(TEXT, payload))
+        self.count_handled(kind, payload)
+        if self.end == "fail":
+            self.count_error()
+        if self.end == "cancel" and self.server == "daphne":
+            # Daphne never notices that its application was cancelled: leave once it must have happened.
+            await self.wire.close(1000)
+        else:
+            await self.wire.ended()
+        if self.end == "server":
+            assert self.wire.close_code == 4100, self.wire.close_code
+        return code
+
+
+async def churn(host: str, connections: int, frames: int, server: str, *, inbox: bool) -> Any:
+    """Open, talk and end, so many times."""
+    tally = Tally()
+    places = asyncio.Semaphore(AT_ONCE)
+    hanging: list[Wire] = []
+
+    async def one(number: int) -> None:
+        connection = Connection(number, frames, host, server, tally, inbox=inbox)
+        async with places, asyncio.timeout(PATIENCE):
+            if connection.end == "hang":
+                connection.end = "close" if len(hanging) >= AT_ONCE else "hang"
+            if connection.end == "hang":
+                await connection.fail_to_open()
+                hanging.append(connection.wire)
+            else:
+                await connection.run()
+
+    for first in range(0, connections, 2000):
+        async with asyncio.TaskGroup() as group:
+            for number in range(first, min(first + 2000, connections)):
+                group.create_task(one(number))
+        await until_hanging(host, first, hanging)
+    return tally.listed()
+
+
+_let_go = 0
+
+
+async def until_hanging(host: str, _: int, hanging: list[Wire]) -> None:
+    """Wait until the server knows of every connection that it leaves hanging, then give them up."""
+    global _let_go  # noqa: PLW0603 - the server counts those of all rounds
+    _let_go += len(hanging)
+    async with asyncio.timeout(PATIENCE):
+        while sum((await asyncio.to_thread(known, host))["hanging"].values()) < _let_go:
+            await asyncio.sleep(0.05)
+    for wire in hanging:
+        wire.reset()
+    hanging.clear()
+
+
+def known(host: str) -> Any:
+    with urlopen(f"http://{host}/known/", timeout=PATIENCE) as answer:
+        return json.load(answer)
+
+
+async def kill(host: str, connections: int, frames: int) -> Any:
+    """Vanish in mid-frame, so many times; returns what is proven and what was sent, by consumer."""
+    bounds: dict[str, Counter[str]] = {name: Counter() for name in ("telemetry", "chat", "plain", "legacy")}
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with places, asyncio.timeout(PATIENCE):
+            await kill_one(Connection(number, frames, host, "", Tally(), inbox=True), bounds)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(connections):
+            group.create_task(one(number))
+    return bounds
+
+
+async def kill_one(connection: Connection, bounds: dict[str, Counter[str]]) -> None:
+    """Send some, wait for some of the answers, send more, and vanish within a frame."""
+    assert await connection.open() == 101
+    wire, dice, mine = connection.wire, connection.dice, bounds[connection.consumer]
+    payloads = [connection.message() for _ in range(connection.frames)]
+    out = [frame(opcode, payload) for _, opcode, payload in payloads]
+    first = dice.randrange(connection.frames)
+    wire.transport.write(b"".join(out[:first]))
+    await wire.received(dice.randrange(first + 1))
+    whole = b"".join(out[first:])
+    cut = dice.randrange(1, len(whole))
+    wire.transport.write(whole[:cut])
+    if dice.random() < 0.5:
+        await asyncio.sleep(0)  # sometimes the kernel gets it before the reset
+    wire.reset()
+    await wire.lost
+    sizes = [len(payload) for _, _, payload in payloads]
+    mine["connections"] += 1
+    mine["answered"] += sum(wire.frames.values())
+    mine["answered_bytes"] += sum(wire.sizes.values())
+    mine["sent"] += connection.frames
+    mine["sent_bytes"] += sum(sizes)
+
+
+def main() -> None:
+    mode, host, connections, frames, server, inbox = sys.argv[1:]
+    if mode == "churn":
+        result = asyncio.run(churn(host, int(connections), int(frames), server, inbox=inbox == "1"))
+    else:
+        result = asyncio.run(kill(host, int(connections), int(frames)))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
