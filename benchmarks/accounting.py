@@ -159,9 +159,14 @@ def _build_uncounted() -> Application:
             self.instruments = instruments
             self.monotonic = instruments.clock.monotonic
 
-        async def dispatch(self, handler: Any, message: Message, arrived_at: float) -> float:
-            await handler(message)
-            return float(self.monotonic())
+        def observe_dispatch(self, handler: Any) -> Any:
+            monotonic = self.monotonic
+
+            async def dispatch(message: Message, arrived_at: float, size: int) -> float:
+                await handler(message)
+                return float(monotonic())
+
+            return dispatch
 
         def arrived(self, message: Message) -> None:
             pass

@@ -102,6 +102,8 @@ def session_alive(session: Any, user: Any) -> bool:  # noqa: ANN401 - the host's
     fresh = get_user_model()._default_manager.filter(pk=user.pk).first()
     if fresh is None or stored.get(SESSION_KEY) != fresh._meta.pk.value_to_string(fresh):
         return False
+    if not hasattr(fresh, "get_session_auth_hash"):
+        return True
     # Changing the password ends all other sessions (Django's session verification).
     verified = str(stored.get(HASH_SESSION_KEY, ""))
     hashes = [fresh.get_session_auth_hash(), *fresh.get_session_auth_fallback_hash()]
@@ -137,7 +139,12 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def operator_of_token(token: str) -> Operator | None:
-    """Which program a token belongs to, as the database has it now; None for a wrong, expired or revoked one. Blocks."""
+    """
+    Which program a token belongs to, as the database has it now; blocks, so call it in a thread.
+
+    Returns:
+        None for a wrong one, or one that is expired or revoked.
+    """
     from hub.models import AccessToken  # noqa: PLC0415 - models need the app registry
 
     now = timezone.now()

@@ -1,6 +1,7 @@
 """System checks: what is set up wrongly, each with a number, the value and the remedy."""
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from django.apps import apps
@@ -19,7 +20,7 @@ def check_settings(app_configs: Sequence[Any] | None = None, **_: object) -> lis
 
 
 def _error(problem: Problem) -> CheckMessage:
-    number = "hub.E001" if "unknown key" in problem.message else "hub.E002"
+    number = "hub.E001" if problem.unknown_key else "hub.E002"
     return Error(problem.message, hint=problem.hint, id=number)
 
 
@@ -41,7 +42,7 @@ def check_apps(app_configs: Sequence[Any] | None = None, **_: object) -> list[Ch
 def check_metrics_access(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
     """``hub.W001``: everybody may read the metrics."""
     config = problems_and_config()[0]
-    if not any(network.endswith("/0") for network in config.metrics_networks):
+    if not any(ip_network(network).prefixlen == 0 for network in config.metrics_networks):
         return []
-    hint = "Name the networks of your Prometheus in HUB['METRICS_NETWORKS'], or set HUB['METRICS_TOKEN']."
+    hint = "Name the networks of your Prometheus in HUB['METRICS_NETWORKS'], or none and set HUB['METRICS_TOKEN']."
     return [Warning("Anybody may read the metrics without a token", hint=hint, id="hub.W001")]

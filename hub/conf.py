@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"unit": "seconds"})]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
+ReadAhead = Annotated[int, Meta(ge=1, le=4096)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 34, extra={"unit": "bytes"})]
 Path = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=200)]
 
@@ -31,7 +32,7 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
 
     enabled: Annotated[bool, _setting("Off: mixin and wrapper add nothing, the doors are closed.")] = True
     inbox: Annotated[bool, _setting("Off: consumers run in Channels' own dispatch loop.")] = True
-    inbox_messages: Annotated[Count, _setting("Client messages read ahead per connection.")] = 64
+    inbox_messages: Annotated[ReadAhead, _setting("Client messages read ahead per connection.")] = 64
     inbox_bytes: Annotated[Bytes, _setting("Client bytes read ahead per connection.")] = 1 << 20
     sweep: Annotated[bool, _setting("Off: old database connections are swept before every dispatch.")] = True
     sweep_interval: Annotated[Seconds, _setting("Longest time between two sweeps while connections exist.")] = 1.0
@@ -70,6 +71,7 @@ class Problem:
     key: str
     message: str
     hint: str
+    unknown_key: bool = False
 
 
 def environment_name(field: str) -> str:
@@ -79,6 +81,8 @@ def environment_name(field: str) -> str:
 
 
 ENVIRONMENT = {name: environment_name(name) for name in Config.__struct_fields__}
+#: What a switch may say in the environment.
+_SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
 
 
@@ -115,11 +119,12 @@ def read(given: object, environ: Mapping[str, str]) -> tuple[Config, list[Proble
 
 def _from_text(name: str, text: str) -> object:
     """An environment variable as what `_convert` takes: lists are separated by commas, nothing means none."""
-    if _TYPES[name] is not str and not text.strip():
-        return None
-    if "tuple" in str(_TYPES[name]):
+    kind = str(_TYPES[name])
+    if "tuple" in kind and (text.strip() or "None" not in kind):
         return [part.strip() for part in text.split(",") if part.strip()]
-    return text
+    if "bool" in kind:
+        return _SWITCHES.get(text.strip().lower(), text)
+    return text if text.strip() else None
 
 
 def _convert(name: str, value: object) -> object:
@@ -146,14 +151,16 @@ def _callable(path: str) -> object:
 
 def _unknown(key: object) -> Problem:
     hint = "Known keys: " + ", ".join(sorted(name.upper() for name in _TYPES)) + "."
-    return Problem(f"HUB[{key!r}]", f"settings.HUB has an unknown key {key!r}", hint)
+    return Problem(f"HUB[{key!r}]", f"settings.HUB has an unknown key {key!r}", hint, unknown_key=True)
 
 
 def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
     shown = "a hidden value" if "token" in name else repr(value)
     field_type = str(_TYPES[name])
     remedy = f"The default is {getattr(Config(), name)!r}."
-    if "seconds" in field_type:
+    if "bool" in field_type:
+        remedy = f"Write True or False, in the environment 1 or 0; the default is {getattr(Config(), name)}."
+    elif "seconds" in field_type:
         remedy = (
             f"Give a number of seconds between 0 and 86400, without a unit; the default is {getattr(Config(), name)}."
         )

@@ -154,14 +154,13 @@ function happen(hub) {
   const connection = Math.random().toString(16).slice(2, 10);
   const chance = Math.random();
   const about = { consumer, tenant, connection };
-  if (chance < 0.42)
-    emit(hub, { ...about, kind: "connection.opened", severity: "info", details: { path: "/ws/chat/<room>/" } });
+  if (chance < 0.42) emit(hub, { ...about, kind: "connection.opened", severity: "info", details: {} });
   else if (chance < 0.8)
     emit(hub, {
       ...about,
       kind: "connection.closed",
       severity: "info",
-      details: { code: pick([1000, 1001, 1006]), duration: Math.random() * 900, received: 84, sent: 192 },
+      details: { code: pick([1000, 1001, 1006]), seconds: Math.random() * 900 },
     });
   else if (chance < 0.86) emit(hub, { consumer, tenant, kind: "connection.closed", severity: "info", count: 9990 });
   else if (chance < 0.93)
@@ -176,7 +175,13 @@ function happen(hub) {
       ...about,
       kind: "handler.error",
       severity: "error",
-      details: { exception: "KeyError", message: "KeyError: ‹redacted›", line: 'consumers.py", line 48, in chat_say' },
+      details: {
+        message: "chat.say",
+        error: "KeyError: '…'",
+        file: "chat/consumers.py",
+        line: 48,
+        function: "chat_say",
+      },
     });
 }
 

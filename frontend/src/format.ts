@@ -6,6 +6,7 @@ type Maybe = number | null | undefined;
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const cents = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
 const significant = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
@@ -18,7 +19,8 @@ export function count(value: Maybe): string {
 /** Any size, whole or not: the value of a business metric. */
 export function quantity(value: Maybe): string {
   if (value == null) return UNKNOWN;
-  return Math.abs(value) < 100_000 ? plain.format(value) : compact.format(value);
+  if (Math.abs(value) >= 100_000) return compact.format(value);
+  return (Math.abs(value) < 1 ? significant : cents).format(value);
 }
 
 /** Something per second. */
@@ -101,7 +103,10 @@ export function kindLabel(kind: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-export function detail(value: string | number | boolean | null): string {
+/** A value of an event's details; by the contract, durations are seconds and sizes bytes. */
+export function detail(name: string, value: string | number | boolean | null): string {
+  if (typeof value === "number" && /(^|_)seconds$/.test(name)) return duration(value);
+  if (typeof value === "number" && /(^|_)bytes$/.test(name)) return bytes(value);
   if (typeof value === "number") return Number.isInteger(value) ? String(value) : plain.format(value);
   return value === null ? UNKNOWN : String(value);
 }

@@ -49,3 +49,15 @@ test("kinds read as words", () => {
 test("UTC stands beside the local time", () => {
   expect(format.clockUtc(0)).toBe("00:00:00 UTC");
 });
+
+test("details have the unit that their name says", () => {
+  expect(format.detail("seconds", 139.4)).toBe("2 min 19 s");
+  expect(format.detail("sent_bytes", 2048)).toBe("2.05 kB");
+  expect(format.detail("code", 1006)).toBe("1006");
+  expect(format.detail("clean", false)).toBe("false");
+  expect(format.detail("reason", null)).toBe("–");
+});
+
+test("a metric of the host may have any size", () => {
+  expect([818.0832, 0.012_345, -3.5, 1e6].map(format.quantity)).toEqual(["818.08", "0.0123", "-3.5", "1M"]);
+});

@@ -1,7 +1,8 @@
 """
-History within a byte limit: rings of numbers at a fixed step, the least recently used ones let go first.
+History within a byte limit: rings of numbers at a fixed step, those that are no longer recorded let go first.
 
-A ring's point is *known* or *unknown* (not a number); a step for which nothing was recorded is unknown.
+A ring is *in use* while it is recorded at each of its steps; one in use is never let go of for a new one, or many
+series would drive out each other, and the whole fleet's, again and again. A ring's point is *known* or *unknown* (not a number); a step for which nothing was recorded is unknown.
 """
 
 import math
@@ -10,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 UNKNOWN = math.nan
+#: Memory of one number.
+POINT_BYTES = 8
 
 
 class Ring:
@@ -34,6 +37,10 @@ class Ring:
     def nbytes(self) -> int:
         """Memory of the points."""
         return sum(len(column) * column.itemsize for column in self._columns)
+
+    def in_use(self, at: float) -> bool:
+        """Whether a point was recorded in the step of a wall-clock time, or in the one before."""
+        return self._last is not None and self._last + 1 >= at // self.step
 
     def record(self, at: float, point: Sequence[float | None]) -> None:
         """
@@ -78,6 +85,10 @@ class History:
     Args:
         max_bytes: The limit for all rings together.
         columns: How many numbers a point has.
+
+    Attributes:
+        nbytes: Memory of all points.
+        evicted: How often a series was let go of, or not kept, for lack of memory.
     """
 
     def __init__(self, max_bytes: int, columns: int) -> None:
@@ -91,24 +102,29 @@ class History:
         return key in self._rings
 
     def record(self, key: str, at: float, point: Sequence[float | None], *, step: float, length: int) -> None:
-        """Record a point of a series, making room for a new one where needed."""
+        """Record a point of a series; a new one may find no room, and is then not kept."""
         ring = self._rings.get(key)
         if ring is None:
-            ring = Ring(self._columns, step, length)
-            if ring.nbytes > self.max_bytes:
+            if not self._make_room(self._columns * length * POINT_BYTES, at):
                 self.evicted += 1
                 return
-            self._make_room(ring.nbytes)
-            self._rings[key] = ring
+            ring = self._rings[key] = Ring(self._columns, step, length)
             self.nbytes += ring.nbytes
         ring.record(at, point)
         self._rings.move_to_end(key)
 
-    def _make_room(self, nbytes: int) -> None:
+    def _make_room(self, nbytes: int, at: float) -> bool:
+        """Let go of rings that are not in use, the least recently used first; whether there is room then."""
+        if nbytes > self.max_bytes:
+            return False
         while self.nbytes + nbytes > self.max_bytes:
-            _, oldest = self._rings.popitem(last=False)
+            key, oldest = next(iter(self._rings.items()))
+            if oldest.in_use(at):
+                return False
+            del self._rings[key]
             self.nbytes -= oldest.nbytes
             self.evicted += 1
+        return True
 
     def points(self, key: str) -> tuple[float, list[float], list[list[float | None]]]:
         """Step, times and columns of a series; empty if it is not kept."""

@@ -141,7 +141,7 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
             while self.session.close_code is None:
                 await self._wake.wait()
                 self._wake.clear()
-                while self.session.close_code is None and self.session.pending:
+                while self.session.pending and not self.session.closing:
                     await self._room()
                     await self._send_next(service)
             await self._close_session(service, self.session.close_code)
@@ -165,8 +165,9 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         """Wait until the server's write buffer has room. Meanwhile events queue up, and numbers are replaced."""
         limit = instruments().config.feed_buffer_bytes
         raw_send = self._raw_send()
-        while self.session.close_code is None and (outbound_bytes(raw_send) or 0) > limit:
-            await asyncio.sleep(BACKLOG_POLL)  # noqa: ASYNC110 - the server has no event to wait for
+        # The server has no event to wait for.
+        while not self.session.closing and (outbound_bytes(raw_send) or 0) > limit:  # noqa: ASYNC110
+            await asyncio.sleep(BACKLOG_POLL)
 
     def _raw_send(self) -> object:
         connection = cast("dict[str, Any]", self.scope).get(SCOPE_KEY)
@@ -214,7 +215,7 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
 
     def _logged_out(self, request: Any = None, **_: object) -> None:  # noqa: ANN401 - Django's signal
         """Somebody logged out of this process; called in the thread of that request."""
-        mine = self.scope.get("session")
+        mine = None if self._token is not None else self.scope.get("session")
         theirs = getattr(request, "session", None)
         if mine is not None and theirs is not None and theirs.session_key == mine.session_key and self._service:
             self.session.close_code = wire.CLOSE_NOT_LOGGED_IN

@@ -182,6 +182,11 @@ class Session:
         self.send(wire.ServerHeartbeat(at=wall, cursor=cursor, echo=echo))
 
     @property
+    def closing(self) -> bool:
+        """Whether nothing more is to be sent."""
+        return self.close_code is not None
+
+    @property
     def pending(self) -> bool:
         """Whether there may be something to send, now or from the replay."""
         return bool(self._outbox or self._due or self.replaying)

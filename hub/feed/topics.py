@@ -155,7 +155,10 @@ class Topics:
         for key, row in self._sum_metrics(scope).items():
             before = told.get(key)
             rows[key] = before if before is not None and before[0] == row else (row, version)
-        self._metric_rows[scope] = rows
+        self._metric_rows.pop(scope, None)
+        if rows:
+            # Not for every name of a tenant that anybody may ask for.
+            self._metric_rows[scope] = rows
         return [row for row, changed in rows.values() if changed > since]
 
     def _sum_metrics(self, scope: Scope) -> dict[MetricKey, wire.MetricRow]:

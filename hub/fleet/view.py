@@ -90,6 +90,7 @@ class FleetView:
         self.removed: dict[Key, int] = {}
         self.nodes: dict[str, NodeSnapshot] = {}
         self._before: dict[str, tuple[float, dict[Key, Counts]]] = {}
+        self._detail_step = 0.0
 
     def renew(self, snapshots: Iterable[NodeSnapshot], now: float) -> None:
         """
@@ -106,9 +107,11 @@ class FleetView:
         )
         merged = merge(counts for _, counts in parts.values())
         seconds = self._elapsed(parts)
+        # What only a node that has just joined has counted may be years old: its rates are not known yet.
+        known = {key for boot, (_, counts) in parts.items() if boot in self._before for key in counts}
         self._before, self.at = parts, now
-        self._renew_rows(merged, grown, seconds)
-        self._renew_totals(merged, grown, seconds)
+        self._renew_rows(merged, grown, dict.fromkeys(known, seconds))
+        self._renew_totals(merged, grown, {ALL: seconds, **{tenant: seconds for _, tenant in known}})
         self._record(now)
 
     def _elapsed(self, parts: dict[str, tuple[float, Any]]) -> float | None:
@@ -117,30 +120,36 @@ class FleetView:
         longest = max(spans, default=0.0)
         return longest if longest > 0 else None
 
-    def _renew_rows(self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: float | None) -> None:
+    def _renew_rows(self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: dict[Key, float | None]) -> None:
         for key, counts in merged.items():
             row = self.rows.get(key)
             if row is None:
                 row = self.rows[key] = Row(counts)
                 self.removed.pop(key, None)
-            row.renew(counts, grown.get(key), seconds, self.version)
+            row.renew(counts, grown.get(key), seconds.get(key), self.version)
         for key in self.rows.keys() - merged.keys():
             del self.rows[key]
             self.removed[key] = self.version
         self.removed = {key: gone for key, gone in self.removed.items() if gone > self.version - REMOVED_KEPT}
 
-    def _renew_totals(self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: float | None) -> None:
+    def _renew_totals(
+        self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: dict[str | None, float | None]
+    ) -> None:
         sums, changes = sum_by_scope(merged), sum_by_scope(grown)
         sums.setdefault(ALL, Counts())
         for scope, counts in sums.items():
-            self.totals.setdefault(scope, Row(counts)).renew(counts, changes.get(scope), seconds, self.version)
+            row = self.totals.setdefault(scope, Row(counts))
+            row.renew(counts, changes.get(scope), seconds.get(scope), self.version)
         for scope in self.totals.keys() - sums.keys():
             del self.totals[scope]
 
     def _record(self, now: float) -> None:
         self.history.record("", now, self.totals[ALL].point(), step=TOTALS_STEP, length=TOTALS_LENGTH)
+        step, before = now // DETAIL_STEP, self._detail_step
+        self._detail_step = step
         for scope, row in self.totals.items():
-            if scope is not ALL and (row.version == self.version or self.version % DETAIL_STEP == 0):
+            # A tenant at rest has a point in each step all the same: it is known that nothing changed.
+            if scope is not ALL and (row.version == self.version or step != before):
                 self.history.record(_key(scope), now, row.point(), step=DETAIL_STEP, length=DETAIL_LENGTH)
 
     def past(self, scope: str | None) -> tuple[float, list[float], list[list[float | None]]]:

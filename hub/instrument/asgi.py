@@ -7,6 +7,7 @@ connections, durations and close codes. Nothing is counted twice.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from asgiref.sync import markcoroutinefunction
@@ -17,7 +18,7 @@ from hub.faults import record_fault
 from hub.instrument.mixin import MonitoredConsumerMixin
 from hub.instrument.observer import SCOPE_KEY, Observer, Receive, Send
 from hub.instrument.routes import Route, websocket_routes
-from hub.instrument.state import instruments
+from hub.instrument.state import Instruments, instruments
 from hub.instrument.tenants import tenant_of_scope
 
 Application = Callable[[Any, Any, Any], Awaitable[Any]]
@@ -59,44 +60,53 @@ class MonitoredApplication:
         if scope["type"] != "websocket":
             await self.application(scope, receive, send)
             return
-        connection = shared.ledger.open(UNROUTED, shared.clock.monotonic(), lambda: tenant_of_scope(scope))
-        connection.raw_receive, connection.raw_send = receive, send
-        observer = Observer(shared, connection)
+        passage = Passage(shared, scope, receive, send)
         failure: BaseException | None = None
         try:
-            await self.application(
-                {**scope, SCOPE_KEY: connection},
-                _unless_owned_receive(observer, receive),
-                _unless_owned(observer, send),
-            )
+            await self.application({**scope, SCOPE_KEY: passage.connection}, passage.receive, passage.send)
         except Exception as error:
             failure = error
             raise
         finally:
-            if connection.owner is None:
-                shared.ended(connection, failure)
+            if passage.connection.owner is None:
+                shared.ended(passage.connection, failure)
 
 
-def _unless_owned(observer: Observer, send: Send) -> Send:
-    """``send`` that counts only while no consumer counts by itself, and costs a call otherwise."""
-    connection, observed = observer.connection, observer.observe_send(send)
+class Passage:
+    """
+    What a connection passes through on its way in and out; counts only while no consumer counts by itself.
 
-    def choose(message: Any) -> Awaitable[Any]:  # noqa: ANN401 - ASGI
-        return send(message) if connection.owner is not None else observed(message)
+    Its methods are no coroutines but hand out those of the server, so that a passage costs a call and no more; to
+    those who ask they are coroutine functions, as ASGI has it.
+    """
 
-    marked: Send = markcoroutinefunction(choose)
-    return marked
+    __slots__ = ("_observed_receive", "_observed_send", "_raw_receive", "_raw_send", "_shared", "connection")
 
+    def __init__(self, shared: Instruments, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
+        self._shared = shared
+        self._raw_receive, self._raw_send = receive, send
+        self._observed_receive: Receive | None = None
+        self._observed_send: Send | None = None
+        self.connection = shared.ledger.open(UNROUTED, shared.clock.monotonic(), partial(tenant_of_scope, scope))
+        self.connection.raw_receive, self.connection.raw_send = receive, send
 
-def _unless_owned_receive(observer: Observer, receive: Receive) -> Receive:
-    """``receive`` that counts only while no consumer counts by itself."""
-    connection, observed = observer.connection, observer.observe_received(receive)
+    @markcoroutinefunction
+    def receive(self) -> Awaitable[Any]:
+        """The server's ``receive``."""
+        if self.connection.owner is not None:
+            return self._raw_receive()
+        if self._observed_receive is None:
+            self._observed_receive = Observer(self._shared, self.connection).observe_received(self._raw_receive)
+        return self._observed_receive()
 
-    def choose() -> Awaitable[Any]:
-        return receive() if connection.owner is not None else observed()
-
-    marked: Receive = markcoroutinefunction(choose)
-    return marked
+    @markcoroutinefunction
+    def send(self, message: Any) -> Awaitable[Any]:  # noqa: ANN401 - ASGI
+        """The server's ``send``."""
+        if self.connection.owner is not None:
+            return self._raw_send(message)
+        if self._observed_send is None:
+            self._observed_send = Observer(self._shared, self.connection).observe_send(self._raw_send)
+        return self._observed_send(message)
 
 
 def _wrap_leaf(route: Route) -> None:

@@ -9,7 +9,6 @@ raised in its place in the order.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -37,20 +36,22 @@ def payload_size(message: Message) -> int:
 class Source:
     """One source of messages: its reader, and what it has read but nobody dispatched."""
 
-    __slots__ = ("_arrived", "_bytes", "_get", "_inbox", "_max_bytes", "_max_messages", "_room", "queue", "task")
+    __slots__ = ("_arrived", "_get", "_inbox", "_max_bytes", "_max_messages", "bytes", "queue", "room", "task")
 
     def __init__(
-        self, inbox: "Inbox", get: Get, max_messages: int, max_bytes: int, arrived: Callable[[Message], None] | None
+        self, inbox: "Inbox", get: Get, max_messages: int, max_bytes: int, arrived: Callable[[Message], bool] | None
     ) -> None:
         self._inbox = inbox
         self._get = get
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._arrived = arrived
-        self._bytes = 0
-        self._room: asyncio.Future[None] | None = None
-        #: When it arrived, the message (or what the source raised in its place), its size in bytes.
-        self.queue: deque[tuple[float, Message | BaseException, int]] = deque()
+        self.bytes = 0
+        #: What a parked reader waits for.
+        self.room: asyncio.Future[None] | None = None
+        #: When it arrived, the message (or what the source raised in its place), its size in bytes. A list: it is
+        #: short, and an empty deque would be most of the memory of an idle connection.
+        self.queue: list[tuple[float, Message | BaseException, int]] = []
         self.task: asyncio.Task[None] = inbox.loop.create_task(self._read())
 
     async def _read(self) -> None:
@@ -62,13 +63,13 @@ class Source:
                 message = await get()
                 size = payload_size(message) if client else 0
                 queue.append((monotonic(), message, size))
-                inbox.wake()
+                if inbox.waiter is not None:
+                    inbox.wake()
                 if client:
-                    arrived(message)  # type: ignore[misc]  # not None: this is the client's source
-                    self._bytes += size
-                    if message["type"] == "websocket.disconnect":
+                    self.bytes += size
+                    if arrived(message):  # type: ignore[misc]  # not None: this is the client's source
                         return
-                if len(queue) >= self._max_messages or self._bytes >= self._max_bytes:
+                if len(queue) >= self._max_messages or self.bytes >= self._max_bytes:
                     await self._park()
         except BaseException as error:
             self._failed(error)
@@ -81,17 +82,16 @@ class Source:
             self._inbox.wake()
 
     async def _park(self) -> None:
-        self._room = self._inbox.loop.create_future()
-        await self._room
+        self.room = self._inbox.loop.create_future()
+        await self.room
 
-    def taken(self, size: int) -> None:
-        """A message has left the queue: let a parked reader go on once half of its room is free."""
-        self._bytes -= size
-        room = self._room
-        if room is not None and len(self.queue) <= self._max_messages >> 1 and self._bytes <= self._max_bytes >> 1:
+    def make_room(self) -> None:
+        """A message has left the queue of a parked reader: let it go on once half of its room is free."""
+        room = self.room
+        if room is not None and len(self.queue) <= self._max_messages >> 1 and self.bytes <= self._max_bytes >> 1:
+            self.room = None
             if not room.done():
                 room.set_result(None)
-            self._room = None
 
 
 class Inbox:
@@ -104,7 +104,7 @@ class Inbox:
         max_bytes: Client bytes read ahead.
     """
 
-    __slots__ = ("_max_bytes", "_max_messages", "_sources", "_waiter", "closed", "loop", "monotonic")
+    __slots__ = ("_max_bytes", "_max_messages", "_sources", "closed", "loop", "monotonic", "waiter")
 
     def __init__(self, monotonic: Callable[[], float], max_messages: int, max_bytes: int) -> None:
         self.monotonic = monotonic
@@ -112,17 +112,17 @@ class Inbox:
         self.closed = False
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
         self._sources: list[Source] = []
 
     def wake(self) -> None:
         """Something is in a queue: let the dispatcher look."""
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     async def run(
-        self, dispatch: Dispatch, receive: Get, arrived: Callable[[Message], None], layer_receive: Get | None
+        self, dispatch: Dispatch, receive: Get, arrived: Callable[[Message], bool], layer_receive: Get | None
     ) -> None:
         """
         Dispatch until a source or the dispatch raises.
@@ -130,7 +130,7 @@ class Inbox:
         Args:
             dispatch: Runs the handler.
             receive: The server's ``receive``.
-            arrived: Called on each message of the client as soon as it is read.
+            arrived: Called on each message of the client as soon as it is read; true for the last one.
             layer_receive: The channel layer's ``receive`` for this consumer, if it has one.
         """
         self._sources = [Source(self, receive, self._max_messages, self._max_bytes, arrived)]
@@ -156,22 +156,26 @@ class Inbox:
                 if not source.queue:
                     continue
                 idle = False
-                arrived_at, message, size = source.queue.popleft()
+                arrived_at, message, size = source.queue.pop(0)
                 if isinstance(message, BaseException):
                     raise message
                 if source is client:
-                    source.taken(size)
-                ended_at = await dispatch(message, arrived_at, size)
-                if source is not client:
+                    source.bytes -= size
+                    if source.room is not None:
+                        source.make_room()
+                    ended_at = await dispatch(message, arrived_at, size)
+                else:
+                    ended_at = await dispatch(message, arrived_at, size)
                     # Only now: with a message in its handler, Channels has not asked the layer for the next.
-                    source.taken(size)
+                    source.make_room()
                 budget -= 1
                 if budget <= 0 or ended_at > until:
                     await asyncio.sleep(0)
                     budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
             if idle:
-                self._waiter = create_future()
-                await self._waiter
+                self.waiter = create_future()
+                await self.waiter
+                self.waiter = None
                 budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
 
     async def _close(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from channels.exceptions import StopConsumer
 
-from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, Counts, increment
+from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
 from hub.instrument.inbox import Dispatch, Message, payload_size
 from hub.instrument.state import Instruments
 
@@ -62,11 +62,8 @@ class Observer:
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
             counts = connection.counts or settle(connection)
-            name = connection.outbound_type
-            if name is None:
-                name = label(message)
-            else:
-                connection.outbound_type = None
+            name = connection.outbound_type or label(message)
+            connection.outbound_type = None
             counts.sent[name] = counts.sent.get(name, 0) + 1
             counts.sent_bytes += payload_size(message)
             return result
@@ -93,15 +90,18 @@ class Observer:
 
     # --- from the server ---
 
-    def arrived(self, message: Message) -> None:
-        """The server has handed over a message of the client."""
+    def arrived(self, message: Message) -> bool:
+        """The server has handed over a message of the client. Returns whether it is the last one."""
         connection = self.connection
         kind = message["type"]
         if kind == "websocket.receive":
             counts = connection.counts or self.instruments.ledger.settle(connection)
             counts.arrived += 1
-        elif kind == "websocket.disconnect":
+            return False
+        if kind == "websocket.disconnect":
             self.instruments.ledger.disconnect(connection, message.get("code"))
+            return True
+        return False
 
     def label(self, message: Message) -> str:
         """The type that a frame is counted under when its consumer did not say: the host's rule, or its kind."""
@@ -141,10 +141,14 @@ class Observer:
         return observed_dispatch
 
     def _handled(self, message: Message, size: int, waited: float | None, seconds: float) -> None:
-        counts = self.connection.counts or self.instruments.ledger.settle(self.connection)
+        connection = self.connection
+        counts = connection.counts or self.instruments.ledger.settle(connection)
         kind = message.get("type")
         if kind == "websocket.receive":
-            self.count_received(counts, message, size)
+            name = connection.inbound_type or self.label(message)
+            connection.inbound_type = None
+            counts.received[name] = counts.received.get(name, 0) + 1
+            counts.received_bytes += size
         elif not isinstance(kind, str) or kind.startswith("websocket."):
             return
         else:
@@ -152,17 +156,6 @@ class Observer:
         counts.latency.observe(seconds)
         if waited is not None:
             counts.wait.observe(waited)
-
-    def count_received(self, counts: Counts, message: Message, size: int) -> None:
-        """A message of the client is done with."""
-        connection = self.connection
-        name = connection.inbound_type
-        if name is None:
-            name = self.label(message)
-        else:
-            connection.inbound_type = None
-        counts.received[name] = counts.received.get(name, 0) + 1
-        counts.received_bytes += size
 
     # --- around a loop that is not ours ---
 
@@ -214,7 +207,9 @@ class Observer:
 
     def _count_unobserved(self, message: Message) -> None:
         """A message whose handler nobody sees counts as received."""
-        self.count_received(self.instruments.ledger.settle(self.connection), message, payload_size(message))
+        counts = self.instruments.ledger.settle(self.connection)
+        increment(counts.received, self.label(message))
+        counts.received_bytes += payload_size(message)
 
     def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
         """The connection ended with messages in the inbox: those of the client first, then the layer's."""

@@ -24,8 +24,4 @@ class Migration(migrations.Migration):
                 ('last_used_at', models.DateTimeField(blank=True, null=True)),
             ],
         ),
-        migrations.AlterModelOptions(
-            name='tenantoperator',
-            options={'permissions': (('view_ops', 'Can watch the operator feed and page'), ('operate', 'Can acknowledge, silence and disconnect'))},
-        ),
     ]

@@ -16,10 +16,12 @@ from hub.metrics import REGISTRY
 from hub.node.executor import run_in_thread
 from hub.node.node import Node, current_node
 from hub.node.sampler import sample
+from hub.web.security import secured_async
 
 Own = tuple[str, str, str, str | None, dict[str, float]]
 
 
+@secured_async
 @require_safe
 async def metrics(request: HttpRequest) -> HttpResponse:
     """The exposition; ``name[]`` chooses samples, the Accept header text or OpenMetrics."""

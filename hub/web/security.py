@@ -1,8 +1,8 @@
 """What every response of the hub's pages carries: a strict content security policy, and its relatives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponseBase
 
@@ -18,7 +18,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
+Response = TypeVar("Response", bound=HttpResponseBase)
 View = Callable[..., HttpResponseBase]
+AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 def secured(view: View) -> View:
@@ -26,9 +28,23 @@ def secured(view: View) -> View:
 
     @wraps(view)
     def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - the view's
-        response = view(request, *args, **kwargs)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+        return with_headers(view(request, *args, **kwargs))
 
     return respond
+
+
+def secured_async(view: AsyncView) -> AsyncView:
+    """Add the headers to an asynchronous view's responses."""
+
+    @wraps(view)
+    async def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - the view's
+        return with_headers(await view(request, *args, **kwargs))
+
+    return respond
+
+
+def with_headers(response: Response) -> Response:
+    """The response, with those of the headers that it has not set itself."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

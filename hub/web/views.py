@@ -1,5 +1,6 @@
 """The operator page with its login, and the built files that it loads."""
 
+from math import ceil
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -13,12 +14,16 @@ from django.views.decorators.http import require_safe
 
 from hub import __version__
 from hub.access import rights_of
+from hub.clock import SYSTEM
 from hub.conf import config
 from hub.web import assets
 from hub.web.security import secured
+from hub.web.throttle import Key, Throttle
 
 PAGE_ENTRY, LOGIN_ENTRY = "src/main.tsx", "src/login.css"
 A_YEAR = 365 * 24 * 3600
+#: Failed logins for one name from one address: ten in five minutes.
+LOGINS = Throttle(attempts=10, window=300.0, keys=10_000)
 
 
 def _require_enabled() -> None:
@@ -44,6 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "hub/page.html", context)
 
 
+@secured
 @require_safe
 def asset(_request: HttpRequest, name: str) -> HttpResponse:
     """A built file; its name contains its hash, so that it may be kept for ever."""
@@ -52,7 +58,6 @@ def asset(_request: HttpRequest, name: str) -> HttpResponse:
         raise Http404("no such file")
     response = HttpResponse(found.content, content_type=found.content_type)
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
@@ -68,6 +73,22 @@ class HubLoginView(LoginView):
         _require_enabled()
         return super().dispatch(request, *args, **kwargs)
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ANN401 - Django's
+        """Try to log in, unless that was tried too often."""
+        key = _login_key(request)
+        wait = ceil(LOGINS.admit(key, SYSTEM.monotonic()))
+        if wait:
+            return self._too_many(wait)
+        response = super().post(request, *args, **kwargs)
+        if request.user.is_authenticated:
+            LOGINS.forgive(key)
+        return response
+
+    def _too_many(self, wait: int) -> HttpResponse:
+        """Whatever the password was: the answer must not tell a right one from a wrong one."""
+        context = self.get_context_data(form=self.get_form_class()(), wait_minutes=ceil(wait / 60))
+        return self.render_to_response(context, status=429, headers={"Retry-After": str(wait)})
+
     def get_default_redirect_url(self) -> str:
         """To the page."""
         return reverse("hub:page")
@@ -75,6 +96,10 @@ class HubLoginView(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401 - Django's
         """What the template needs."""
         return super().get_context_data(**kwargs) | {"login": assets.entry(LOGIN_ENTRY), "version": __version__}
+
+
+def _login_key(request: HttpRequest) -> Key:
+    return request.POST.get("username", "")[:200].casefold(), request.META.get("REMOTE_ADDR") or ""
 
 
 @method_decorator(secured, name="dispatch")

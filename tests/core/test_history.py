@@ -56,35 +56,47 @@ def test_a_step_without_a_point_is_unknown_not_what_stood_there_a_round_ago():
 
 
 class HistoryMachine(RuleBasedStateMachine):
-    """Series of several lengths, recorded in any order, against a list of the ones used last."""
+    """Series of two lengths, recorded and left alone, against a list of the ones used last."""
 
     ROOM = 3 * Ring(2, 1.0, LENGTH).nbytes
 
     def __init__(self) -> None:
         super().__init__()
         self.history = History(self.ROOM, 2)
-        self.order: list[str] = []
-        self.lengths: dict[str, int] = {}
+        self.now = 100
+        self.used: dict[str, int] = {}
 
-    @rule(key=st.sampled_from("abcde"), slot=st.integers(0, 30), point=st.tuples(eighths, point_values))
-    def record(self, key, slot, point):
-        length = LENGTH * (1 + (key == "e"))
-        self.history.record(key, slot, point, step=1.0, length=length)
-        if key in self.order:
-            self.order.remove(key)
-        self.order.append(key)
-        self.lengths[key] = length
-        while sum(self.lengths[kept] for kept in self.order) > 3 * LENGTH:
-            self.order.pop(0)
+    @rule(seconds=st.integers(1, 4))
+    def pass_time(self, seconds):
+        self.now += seconds
 
-    @rule(slot=st.integers(0, 30))
-    def record_what_is_larger_than_everything(self, slot):
-        self.history.record("huge", slot, (1.0, 2.0), step=1.0, length=LENGTH * 4)
+    @rule(key=st.sampled_from("abcdE"), point=st.tuples(eighths, point_values))
+    def record(self, key, point):
+        self.history.record(key, self.now, point, step=1.0, length=self.size(key) * LENGTH)
+        if key not in self.used and not self.make_room(self.size(key)):
+            return
+        self.used.pop(key, None)
+        self.used[key] = self.now
+
+    def size(self, key: str) -> int:
+        return 2 if key.isupper() else 1
+
+    def make_room(self, size: int) -> bool:
+        while sum(map(self.size, self.used)) + size > 3:
+            oldest = next(iter(self.used))
+            if self.used[oldest] >= self.now - 1:
+                return False
+            del self.used[oldest]
+        return True
+
+    @rule()
+    def record_what_is_larger_than_everything(self):
+        self.history.record("huge", self.now, (1.0, 2.0), step=1.0, length=LENGTH * 4)
 
     @invariant()
     def the_limit_holds_and_the_series_used_last_are_kept(self):
-        kept = [key for key in "abcde" if key in self.history]
-        assert sorted(self.order) == kept
+        kept = [key for key in "abcdE" if key in self.history]
+        assert sorted(self.used) == sorted(kept)
         assert "huge" not in self.history
         assert self.history.nbytes <= self.ROOM
         assert self.history.nbytes == sum(self.history._rings[key].nbytes for key in kept)
@@ -104,8 +116,29 @@ def test_a_series_says_its_step():
     assert history.points("a") == (10.0, [20.0], [[1.0], [None]])
 
 
-def test_what_was_let_go_is_counted():
+def record_once(history: History, key: str, at: float) -> None:
+    history.record(key, at, (1.0, 2.0), step=1.0, length=LENGTH)
+
+
+def test_what_is_no_longer_recorded_makes_room_and_is_counted():
     history = History(Ring(2, 1.0, LENGTH).nbytes, 2)
-    for key in "abc":
-        history.record(key, 1.0, (1.0, 2.0), step=1.0, length=LENGTH)
+    for key, at in (("a", 1.0), ("b", 3.0), ("c", 5.0)):
+        record_once(history, key, at)
     assert (2, True, False) == (history.evicted, "c" in history, "a" in history)
+
+
+def test_what_is_in_use_is_not_let_go_of_for_a_new_series():
+    history = History(2 * Ring(2, 1.0, LENGTH).nbytes, 2)
+    for second in range(4):
+        for key in ("whole", "a", "b", "c"):
+            record_once(history, key, 100.0 + second)
+    assert ["whole", "a"] == [key for key in ("whole", "a", "b", "c") if key in history]
+    assert len(history.points("whole")[1]) == 4
+    assert history.evicted == 8
+
+
+def test_what_is_larger_than_the_limit_is_not_kept_and_drives_out_nobody_in_use():
+    history = History(Ring(2, 1.0, LENGTH).nbytes, 2)
+    record_once(history, "a", 1.0)
+    history.record("huge", 1.0, (1.0, 2.0), step=1.0, length=LENGTH * 2)
+    assert (True, False) == ("a" in history, "huge" in history)

@@ -124,7 +124,9 @@ class Wire(asyncio.Protocol):
         await self.ended()
 
     def reset(self) -> None:
-        """Vanish: the server gets an RST and nothing else."""
+        """Vanish: the server gets an RST and nothing else. It may have given up before."""
+        if self.lost.done():
+            return
         linger = struct.pack("ii", 1, 0)
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.transport.abort()

@@ -53,7 +53,8 @@ class Run:
         self.profile = replace(profile, visitors=room)
         self.tally = Tally()
         origin = Origin(url.replace("ws", "http", 1).rstrip("/"))
-        around = Surroundings(url.rstrip("/"), origin, self.profile, Pace(profile.sends_per_second), self.tally)
+        pace, door = Pace(profile.sends_per_second), asyncio.Semaphore(profile.handshakes)
+        around = Surroundings(url.rstrip("/"), origin, self.profile, pace, door, self.tally)
         self.visitors = invite(around, tenants, seed)
         self._dice = random.Random(seed)  # noqa: S311 - traffic, not secrets
         self._stopped = asyncio.Event()

@@ -38,6 +38,8 @@ class Surroundings:
     origin: Origin
     profile: Profile
     pace: Pace
+    door: asyncio.Semaphore
+    """Held during a handshake."""
     tally: Tally
 
 
@@ -83,7 +85,8 @@ class Visitor:
 
     async def visit(self) -> None:
         """Connect and stay for a while; count how it began and how it ended."""
-        connection = await self._open()
+        async with self.around.door:
+            connection = await self._open()
         if connection is None:
             return
         self.connection, self._lost, self._attempts = connection, False, 0

@@ -232,11 +232,20 @@ function titleOf(event: Event): string {
   return number > 1 ? `${count(number)} more ${label.charAt(0).toLowerCase()}${label.slice(1)}` : label;
 }
 
+/** What says most about an event, in the order of preference. */
+const TELLING = ["error", "reason", "code", "version"];
+
 function contextOf(event: Event): string {
+  const details = event.details ?? {};
+  const telling = TELLING.find((name) => details[name] != null);
   const parts = [consumerLabel(event.consumer ?? "").name, event.tenant ?? ""];
-  const [first] = Object.entries(event.details ?? {}).filter(([, value]) => value !== null && value !== "");
-  if (first !== undefined) parts.push(`${kindLabel(first[0]).toLowerCase()} ${detail(first[1])}`);
+  if (telling !== undefined) parts.push(phrase(telling, detail(telling, details[telling] ?? null)));
   return parts.filter(Boolean).join(" · ") || event.node;
+}
+
+/** An error and a reason are sentences already, a code is but a number. */
+function phrase(name: string, value: string): string {
+  return name === "error" || name === "reason" ? value : `${name} ${value}`;
 }
 
 function Details({ event }: { event: Event }) {
@@ -246,7 +255,10 @@ function Details({ event }: { event: Event }) {
     ["Tenant", event.tenant ?? ""],
     ["Connection", event.connection ?? ""],
     ["Node", event.node],
-    ...Object.entries(event.details ?? {}).map(([key, value]): [string, string] => [kindLabel(key), detail(value)]),
+    ...Object.entries(event.details ?? {}).map(([key, value]): [string, string] => [
+      kindLabel(key),
+      detail(key, value),
+    ]),
     ["Kind", event.kind],
   ];
   return (

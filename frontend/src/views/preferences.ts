@@ -30,7 +30,7 @@ export const THEMES = ["light", "system", "dark"] as const;
 export const RANGES = ["300", "900", "3600"] as const;
 
 export const theme = stored("theme", THEMES, "system");
-export const range = stored("range", RANGES, "900");
+export const range = stored("range", RANGES, "300");
 export const singleKeys = stored("single-keys", ["on", "off"], "on");
 
 /** Puts the theme on the page and keeps it there; style.css does the rest. */

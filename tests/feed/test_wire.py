@@ -1,0 +1,103 @@
+"""The contract itself: every message survives both encodings, and the schema says what the types say."""
+
+import json
+
+import msgpack
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from hub.feed import wire
+from hub.management.commands.hub_wire import schema
+from tests.feed.stage import SCHEMA, decoded
+
+QUANTILES = wire.Quantiles(0.001, 0.25, None)
+NUMBERS = {
+    "active": 1, "accepted": 2, "rejected": 3, "failed": 4, "closed": 5, "received": 6, "sent": 7,
+    "received_bytes": 8, "sent_bytes": 9, "errors": 10, "lost": 11, "backlog": 12, "connect_rate": 1.5,
+    "disconnect_rate": None, "received_rate": 0.0, "sent_rate": 2.0, "error_rate": None,
+    "latency": QUANTILES, "wait": wire.Quantiles(),
+}  # fmt: skip
+EVENT = wire.Event(cursor="b-1", at=1.5, kind="handler.error", severity="error", node="n", details={"a": 1, "b": None})
+NODE = wire.NodeRow(
+    node="n", boot="b", state="live", host="h", pid=1, version="0", started_at=1.0, seen_at=2.0, active=3,
+    sampler_seconds=0.1, loop_lag=None,
+)  # fmt: skip
+METRIC = wire.MetricRow(name="orders_total", kind="counter", help="Orders.", labels={"shop": "north"}, value=3.0)
+HISTORY = wire.History(step=1.0, at=[1.0], **{
+    name: [None] for name in wire.History.__struct_fields__ if name not in ("step", "at")
+})  # fmt: skip
+SERVER_MESSAGES = [
+    wire.Hello(
+        version="0.1", node="n", boot="b", at=1.0, cursor="b-0", cadence=1, cadences=[1, 5, 15],
+        heartbeat_interval=10.0, permissions=wire.Permissions(operator="o", view=True, operate=False, tenants=["a"]),
+    ),
+    wire.Snapshot(topic="totals", at=1.0, cursor="b-1", totals=wire.Totals(**NUMBERS), history=HISTORY),
+    wire.Snapshot(topic="consumers", at=1.0, cursor="b-1", tenant="", consumers=[]),
+    wire.Snapshot(topic="nodes", at=1.0, cursor="b-1", nodes=[NODE]),
+    wire.Snapshot(topic="metrics", at=1.0, cursor="b-1", metrics=[METRIC]),
+    wire.Snapshot(topic="events", at=1.0, cursor="b-1", events=[EVENT]),
+    wire.Delta(
+        topic="consumers", at=1.0, consumers=[wire.ConsumerRow(consumer="c", tenant="t", **NUMBERS)],
+        removed=[wire.RowKey("c", "u")],
+    ),
+    EVENT,
+    wire.Gap(reason="epoch", since="a-1", cursor="b-1", missed=None),
+    wire.Result(ref=None, ok=False, error=wire.Error("malformed", "no")),
+    wire.ServerHeartbeat(at=1.0, cursor="b-1", echo=0.5),
+]  # fmt: skip
+CLIENT_MESSAGES = [
+    wire.Subscribe(),
+    wire.Subscribe(
+        ref="1", topics=["events", "totals"], tenants=[""], consumers=["c"], severities=["error"], cadence=15
+    ),
+    wire.Resume(cursor="b-1"),
+    wire.ClientHeartbeat(sent_at=1.5),
+]
+
+
+def name_of(message):
+    return f"{type(message).__name__}-{getattr(message, 'topic', '')}".rstrip("-")
+
+
+@pytest.mark.parametrize("subprotocol", wire.SUBPROTOCOLS)
+@pytest.mark.parametrize("message", SERVER_MESSAGES, ids=name_of)
+def test_another_decoder_reads_what_we_encode_and_the_schema_agrees(message, subprotocol):
+    encoded = wire.ENCODERS[subprotocol].encode(message)
+    frame = encoded.decode() if subprotocol == wire.JSON_SUBPROTOCOL else encoded
+    assert decoded(frame) == msgspec.to_builtins(message)
+
+
+@pytest.mark.parametrize("message", CLIENT_MESSAGES, ids=name_of)
+def test_we_decode_what_another_encoder_writes(message):
+    plain = msgspec.to_builtins(message)
+    assert wire.DECODERS[wire.JSON_SUBPROTOCOL].decode(json.dumps(plain).encode()) == message
+    assert wire.DECODERS[wire.MSGPACK_SUBPROTOCOL].decode(msgpack.packb(plain)) == message
+
+
+def test_every_server_message_has_an_example_here():
+    assert {type(message) for message in SERVER_MESSAGES} == set(wire.ServerMessage.__args__)
+    assert {type(message) for message in CLIENT_MESSAGES} == set(wire.ClientMessage.__args__)
+
+
+def test_the_committed_schema_is_that_of_the_types():
+    assert schema() == SCHEMA.read_text()
+
+
+def test_the_schema_is_a_schema():
+    Draft202012Validator.check_schema(json.loads(schema()))
+
+
+def test_the_schema_refuses_what_the_decoder_refuses():
+    validator = Draft202012Validator(json.loads(schema()))
+    for wrong in (
+        {"type": "subscribe", "cadence": 2},
+        {"type": "subscribe", "topics": []},
+        {"type": "subscribe", "surprise": 1},
+        {"type": "resume"},
+        {"type": "heartbeat", "sent_at": "now"},
+        {"type": "nonsense"},
+    ):
+        assert not validator.is_valid(wrong), wrong
+        with pytest.raises(msgspec.ValidationError):
+            wire.DECODERS[wire.JSON_SUBPROTOCOL].decode(json.dumps(wrong).encode())

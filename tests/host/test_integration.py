@@ -1,0 +1,265 @@
+"""
+A stranger's project installs the built wheel and follows ``docs/integration.md`` word for word, there and back.
+
+One test, because it is one story: each step stands on the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.docs.markdown import Block
+from tests.host.guide import OPERATOR, Host, diffs, marked, network, normalised
+from tests.support.processes import ROOT, Process, environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(180)]
+
+PROJECT = Path(__file__).with_name("project")
+FRAMES = 25
+
+
+# --- the stage ----------------------------------------------------------------------------------------------------
+
+
+def beside_python(program: str, *arguments: str, cwd: Path = ROOT) -> None:
+    """Run a program of the virtual environment that these tests run in."""
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    env = environment(**network())
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=80)
+    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
+
+
+def install_framework(python: Path) -> None:
+    """Install what the project runs on without the hub; uv does in two seconds what takes pip fifteen."""
+    requirements = ("daphne>=4.2", "channels>=4.3,<5", "django>=5.2,<6.2")
+    if Path(sys.executable).with_name("uv").exists():
+        beside_python("uv", "pip", "install", "--python", str(python), *requirements)
+    else:
+        beside_python("python", "-m", "pip", "--python", str(python), "install", *requirements)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A project that knows nothing of the hub, its database migrated, and the wheel beside it."""
+    folder, env = tmp_path / "project", tmp_path / "environment"
+    for source in PROJECT.rglob("*.py"):
+        # What makes the folder a package of these tests is no part of the project.
+        if source != PROJECT / "__init__.py":
+            copy = folder / source.relative_to(PROJECT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(source.read_text())
+    beside_python("python", "-m", "venv", str(env))
+    install_framework(env / "bin" / "python")
+    host = Host(folder, env)
+    host.run("python manage.py migrate")
+    # With the page inside, as `make wheel` builds it; the build refuses where the page is missing.
+    beside_python("hatchling", "build", "-t", "wheel", "-d", str(folder))
+    return host
+
+
+# --- the traffic --------------------------------------------------------------------------------------------------
+
+
+def conversation(server: Process) -> list[Any]:
+    """Talk to both consumers of the project; return everything that came back, but the time of day."""
+    heard: list[Any] = []
+    with connect(f"ws://{server.host}/ws/chat/lobby/") as chat, connect(f"ws://{server.host}/ws/clock/") as clock:
+        for number in range(FRAMES):
+            chat.send(json.dumps({"type": "say", "text": f"{number}"}))
+            heard.append(json.loads(chat.recv(timeout=5)))
+        clock.send("now?")
+        heard.append(len(str(clock.recv(timeout=5))) > 0)
+        chat.send(json.dumps({"type": "quit"}))
+        heard.append(close_code(chat))
+    with connect(f"ws://{server.host}/ws/chat/lobby/") as chat:
+        chat.send(json.dumps({"no": "type"}))  # a KeyError in the consumer
+        heard.append(close_code(chat))
+    return heard
+
+
+def close_code(websocket: ClientConnection) -> int:
+    """Read until the server closes."""
+    with pytest.raises(ConnectionClosed) as closed:
+        read_on(websocket)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
+
+
+def read_on(websocket: ClientConnection) -> None:
+    """Read until that is no longer possible."""
+    while True:
+        websocket.recv(timeout=5)
+
+
+# --- what the hub shows -------------------------------------------------------------------------------------------
+
+
+def metric(server: Process, sample: str) -> float:
+    """The value of one sample of the metrics page."""
+    text = httpx.get(f"{server.url}/hub/metrics").raise_for_status().text
+    found = re.findall(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE)
+    assert len(found) == 1, f"{sample}: {found} in\n{text}"
+    return float(found[0])
+
+
+def log_in(server: Process, password: str) -> httpx.Client:
+    """Log in through the form; return a browser's worth of cookies."""
+    browser = httpx.Client(base_url=server.url, follow_redirects=True)
+    form = browser.get("/hub/").raise_for_status()
+    assert form.url.path == "/hub/login/"
+    fields = {"username": OPERATOR, "password": password, "next": "/hub/"}
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)
+    assert token is not None
+    answer = browser.post("/hub/login/", data={**fields, "csrfmiddlewaretoken": token[1]})
+    assert answer.raise_for_status().url.path == "/hub/", answer.text
+    return browser
+
+
+def check_page(browser: httpx.Client) -> None:
+    """The page is there, and everything it loads, under a policy that forbids all else."""
+    page = browser.get("/hub/").raise_for_status()
+    assert 'id="hub" data-feed="/ws/ops/"' in page.text
+    assert f'data-user="{OPERATOR}"' in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    loaded = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+    kinds = {browser.get(path).raise_for_status().headers["content-type"] for path in loaded}
+    assert kinds >= {"text/javascript", "text/css"}
+
+
+def open_feed(server: Process, browser: httpx.Client | None) -> ClientConnection:
+    """Open the feed as the page's browser would."""
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items()) if browser else ""
+    return connect(f"ws://{server.host}/ws/ops/", origin=server.url, additional_headers={"Cookie": cookies})
+
+
+def check_feed(server: Process, browser: httpx.Client) -> None:
+    """The feed greets the operator and shows what the traffic did."""
+    with open_feed(server, browser) as feed:
+        hello = json.loads(feed.recv(timeout=5))
+        assert hello["type"] == "hello"
+        assert hello["permissions"] == {"operator": OPERATOR, "view": True, "operate": False, "tenants": None}
+        feed.send(json.dumps({"type": "subscribe", "topics": ["consumers", "events"], "ref": "1"}))
+        assert json.loads(feed.recv(timeout=5)) == {"type": "result", "ref": "1", "ok": True, "error": None}
+        snapshots = [json.loads(feed.recv(timeout=5)) for _ in range(2)]
+        rows = {row["consumer"]: row for row in snapshots[0]["consumers"]}
+        assert rows["chat.consumers.ChatConsumer"]["received"] == FRAMES + 2
+        kinds = [event["kind"] for event in snapshots[1]["events"]]
+        assert "handler.error" in kinds
+        assert "node.started" in kinds
+
+
+def check_numbers(server: Process) -> None:
+    """The metrics are exactly what the traffic did, for the consumer with the mixin and the one without."""
+    chat = 'consumer="chat.consumers.ChatConsumer",tenant=""'
+    clock = 'consumer="chat.consumers.ClockConsumer",tenant=""'
+    expected = {
+        f"ws_connections_active{{{chat}}}": 0,
+        f"ws_connections_total{{{chat}}}": 2,
+        f'ws_messages_received_total{{{chat},message_type="say"}}': FRAMES,
+        f'ws_messages_received_total{{{chat},message_type="quit"}}': 1,
+        f'ws_messages_sent_total{{{chat},message_type="said"}}': FRAMES,
+        f'ws_layer_messages_total{{{chat},message_type="chat.said"}}': FRAMES,
+        f'ws_handler_errors_total{{{chat},exception="KeyError"}}': 1,
+        f'ws_disconnects_total{{{chat},code="4000"}}': 1,
+        f"ws_message_latency_seconds_count{{{chat}}}": 2 * FRAMES + 2,
+        f"ws_connections_active{{{clock}}}": 0,
+        f'ws_messages_received_total{{{clock},message_type="text"}}': 1,
+        f'ws_messages_sent_total{{{clock},message_type="text"}}': 1,
+    }
+    assert {sample: metric(server, sample) for sample in expected} == expected
+
+
+def check_closed_doors(server: Process) -> None:
+    """Switched off, the hub's addresses answer that there is nothing."""
+    paths = ("/hub/", "/hub/login/", "/hub/metrics")
+    assert [httpx.get(f"{server.url}{path}").status_code for path in paths] == [404, 404, 404]
+    with open_feed(server, None) as feed:
+        assert close_code(feed) == 4403
+
+
+COUNTED_WHILE_OFF = """
+import asyncio, json
+from channels.testing import WebsocketCommunicator
+from mysite.asgi import application
+from hub.instrument.state import instruments
+from hub.node.node import current_node
+
+async def talk():
+    chat = WebsocketCommunicator(application, "/ws/chat/lobby/")
+    assert (await chat.connect())[0]
+    await chat.send_json_to({"type": "say", "text": "psst"})
+    assert await chat.receive_json_from() == {"type": "said", "text": "psst"}
+    await chat.disconnect()
+    return current_node()
+
+node = asyncio.run(talk())
+print(json.dumps({"wrapper": type(application).__name__, "counts": len(instruments().ledger.counts), "node": node}))
+"""
+
+
+# --- the story ----------------------------------------------------------------------------------------------------
+
+
+def only(kind: str) -> Block:
+    """The guide's one block of a kind."""
+    [block] = marked(kind)
+    return block
+
+
+def command(kind: str) -> str:
+    """The one command in the guide's one block of a kind."""
+    [typed] = only(kind).commands
+    return typed
+
+
+def test_a_host_installs_uses_switches_off_and_removes_the_hub(host):
+    sources, packages, schema = host.sources(), host.packages(), host.schema()
+    with host.serve(command("serve")) as server:
+        bare = conversation(server)
+    assert bare[FRAMES:] == [True, 4000, 1011]
+
+    install, operator, look, leave = marked("run")
+    for typed in install.commands:
+        host.run(typed)
+    for file, diff in diffs():
+        host.change(file, diff)
+    printed = [host.run(typed) for typed in operator.commands]
+    password = re.search(r"Password.*: (\S+)$", printed[-1], re.MULTILINE)
+    assert password is not None, printed[-1]
+    printed = [host.run(typed) for typed in look.commands]
+    assert normalised(printed[-1]) == normalised(only("output").text)
+
+    with host.serve(command("serve")) as server:
+        assert conversation(server) == bare
+        browser = log_in(server, password[1])
+        check_page(browser)
+        check_feed(server, browser)
+        check_numbers(server)
+    with host.serve(command("serve off")) as server:
+        assert conversation(server) == bare
+        check_closed_doors(server)
+    host.variables["HUB_ENABLED"] = "0"
+    counted = json.loads(host.run("python -", text=COUNTED_WHILE_OFF))
+    assert counted == {"wrapper": "ProtocolTypeRouter", "counts": 0, "node": None}
+    host.variables.clear()
+
+    for typed in leave.commands:
+        host.run(typed)
+    for file, diff in reversed(diffs()):
+        host.change(file, diff, backwards=True)
+    for typed in only("undo").commands:
+        host.run(typed, text="yes\n")
+    assert (host.sources(), host.schema()) == (sources, schema)
+    assert host.packages() == packages
+    with host.serve(command("serve")) as server:
+        assert conversation(server) == bare
