@@ -136,7 +136,7 @@ bench: install  ## Measure against the design's targets (ARGS='--help' says what
 
 .PHONY: screenshots
 screenshots: install  ## Take the README's screenshots with a real Chromium
-	@$(CLEAN_ENV) $(BIN)/python docs/screenshots.py $(ARGS)
+	@$(CLEAN_ENV) $(BIN)/python scripts/screenshots.py $(ARGS)
 
 .PHONY: wheel
 wheel: install  ## Build the wheel into dist/

@@ -8,8 +8,9 @@ again out of prometheus_client's Counter, Gauge and Histogram, served by its `ma
 import tempfile
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, make_asgi_app
@@ -23,7 +24,9 @@ from benchmarks.load import LoadClient
 from benchmarks.machine import Machine
 from benchmarks.servers import Server, ServerKind, start_server
 
+HUB = "hub"
 PROMETHEUS = "prometheus_client"
+IDLE = "idle"
 HUB_PATH = "/hub/metrics"
 PROMETHEUS_PATH = "/"
 FORMATS = {
@@ -46,7 +49,7 @@ def measure_scrape(machine: Machine, rounds: int, client: LoadClient) -> Measure
         client.release()
     measurement.notes.append(
         "GET over HTTP on uvicorn, from request to last byte. prometheus_client encodes on the event loop; the hub "
-        "off it. The delay is how late a sleep of 1 ms ends on the server's loop, at worst, within a scrape."
+        "off it. The delay is how late a sleep of 1 ms ends on the server's loop, at worst, within a scrape; idle: without one."
     )
     return measurement
 
@@ -59,43 +62,61 @@ def _list_label_sets() -> Iterator[tuple[int, int]]:
     return ((consumer, tenant) for consumer in range(LABEL_CONSUMERS) for tenant in range(LABEL_TENANTS))
 
 
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """One scrape, or none for as long as one: seconds, the longest delay of the loop within them, samples."""
+
+    elapsed: float
+    delay: float
+    samples: int = 0
+
+
+Scrapes = dict[str, list[Scrape]]
+
+
 def _compare(measurement: Measurement, hub: Server, prometheus: Server, rounds: int) -> None:
-    endpoints = {"hub": (hub, HUB_PATH), PROMETHEUS: (prometheus, PROMETHEUS_PATH)}
     for name, accept in FORMATS.items():
-        scrapes: dict[str, list[tuple[float, float, int]]] = {side: [] for side in endpoints}
+        scrapes: Scrapes = {HUB: [], PROMETHEUS: [], IDLE: []}
         for _ in range(rounds):
-            for side, (server, path) in endpoints.items():
-                scrapes[side].append(_scrape(server, path, accept))
+            scrapes[HUB].append(_scrape(hub, HUB_PATH, accept))
+            scrapes[PROMETHEUS].append(_scrape(prometheus, PROMETHEUS_PATH, accept))
+            scrapes[IDLE].append(_watch(hub, scrapes[HUB][-1].elapsed))
         measurement.rows.extend(_make_rows(name, scrapes))
         measurement.verdicts.extend(_judge(name, scrapes))
 
 
-def _scrape(server: Server, path: str, accept: str) -> tuple[float, float, int]:
-    """Return the seconds a scrape took, the longest delay of the loop within it, and the samples it holds."""
+def _scrape(server: Server, path: str, accept: str) -> Scrape:
     server.read_delay()
     began = perf_counter()
     body = server.get(path, Accept=accept)
     elapsed = perf_counter() - began
-    return elapsed, server.read_delay(), sum(not line.startswith(b"#") for line in body.splitlines())
+    return Scrape(elapsed, server.read_delay(), sum(not line.startswith(b"#") for line in body.splitlines()))
 
 
-def _make_rows(name: str, scrapes: dict[str, list[tuple[float, float, int]]]) -> Iterator[Row]:
-    for side, figures_ in scrapes.items():
+def _watch(server: Server, seconds: float) -> Scrape:
+    """Watch the loop while nobody scrapes: the machine delays it too."""
+    server.read_delay()
+    sleep(seconds)
+    return Scrape(seconds, server.read_delay())
+
+
+def _make_rows(name: str, scrapes: Scrapes) -> Iterator[Row]:
+    for side, several in scrapes.items():
         yield Row(
             {
                 "format": name,
                 "side": side,
-                "samples": str(figures_[-1][2]),
-                "scrape ms": Spread.over([elapsed * 1e3 for elapsed, _, _ in figures_]),
-                "longest loop delay ms": Spread.over([delay * 1e3 for _, delay, _ in figures_]),
+                "samples": str(several[-1].samples or ""),
+                "scrape ms": "" if side == IDLE else Spread.over([scrape.elapsed * 1e3 for scrape in several]),
+                "longest loop delay ms": Spread.over([scrape.delay * 1e3 for scrape in several]),
             }
         )
 
 
-def _judge(name: str, scrapes: dict[str, list[tuple[float, float, int]]]) -> Iterator[Verdict]:
-    pairs = zip(scrapes["hub"], scrapes[PROMETHEUS], strict=True)
-    yield Verdict(figures.SCRAPE_TIME, name, Spread.over([ours[0] / theirs[0] for ours, theirs in pairs]))
-    yield Verdict(figures.SCRAPE_DELAY, name, Spread.over([delay * 1e3 for _, delay, _ in scrapes["hub"]]))
+def _judge(name: str, scrapes: Scrapes) -> Iterator[Verdict]:
+    pairs = zip(scrapes[HUB], scrapes[PROMETHEUS], strict=True)
+    yield Verdict(figures.SCRAPE_TIME, name, Spread.over([ours.elapsed / theirs.elapsed for ours, theirs in pairs]))
+    yield Verdict(figures.SCRAPE_DELAY, name, Spread.over([scrape.delay * 1e3 for scrape in scrapes[HUB]]))
 
 
 def build_prometheus(exposition: str) -> Application:

@@ -18,7 +18,7 @@ from consumers.demo.tenants import TENANTS, route_tenant
 from hub import MonitoredConsumerMixin
 
 SYMBOLS = ("BOLT", "CRUX", "DUNE", "FERN", "GLOW", "HALO")
-INTERVAL = 0.5
+INTERVAL = 1.0
 """Seconds between two prices."""
 
 _dice = random.Random()  # noqa: S311 - prices, not secrets
@@ -57,7 +57,7 @@ markets = {tenant: Market(tenant) for tenant in TENANTS}
 
 
 class Ticker(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
-    """Sends ``prices`` twice a second; ``watch`` with a list of symbols narrows them down."""
+    """Sends ``prices`` once a second; ``watch`` with a list of symbols narrows them down."""
 
     hub_message_types = ("watch", "prices", "watching", "error")
 

@@ -24,13 +24,19 @@ YIELD_MESSAGES = 32
 YIELD_SECONDS = 0.001
 
 
+def kind_of(message: object) -> str | None:
+    """The type of an ASGI or layer message; None for what is none, whose consumer will say so itself."""
+    kind = message.get("type") if isinstance(message, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def payload_size(message: Message) -> int:
-    """The size of a frame's payload: bytes, or characters of text (exact for ASCII)."""
-    text = message.get("text")
-    if text is not None:
-        return len(text)
-    payload = message.get("bytes")
-    return 0 if payload is None else len(payload)
+    """The size of a frame's payload: bytes, or characters of text (exact for ASCII); zero for what has none."""
+    try:
+        text = message.get("text")
+        return len(message["bytes"] if text is None else text)
+    except (AttributeError, KeyError, TypeError):
+        return 0
 
 
 class Source:

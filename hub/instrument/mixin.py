@@ -18,7 +18,7 @@ from channels.layers import get_channel_layer
 from hub.core.errors import ConfigurationError
 from hub.core.ledger import Connection
 from hub.faults import record_fault
-from hub.instrument.inbox import Inbox, Message
+from hub.instrument.inbox import Inbox, Message, kind_of
 from hub.instrument.observer import SCOPE_KEY, Observer, Send, TypeOf
 from hub.instrument.state import Instruments, instruments
 from hub.instrument.sweep import Sweep
@@ -171,7 +171,7 @@ class MonitoredConsumerMixin:
             await super().dispatch(message)  # type: ignore[misc]  # the consumer's
             return
         # The most frequent type by far, without taking its name apart each time.
-        received = message.get("type") == "websocket.receive"
+        received = kind_of(message) == "websocket.receive"
         handler = getattr(self, "websocket_receive" if received else get_handler_name(message), None)
         if not handler:
             raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031 - Channels' words

@@ -11,7 +11,7 @@ from typing import Any
 from channels.exceptions import StopConsumer
 
 from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
-from hub.instrument.inbox import Dispatch, Message, payload_size
+from hub.instrument.inbox import Dispatch, Message, kind_of, payload_size
 from hub.instrument.state import Instruments
 
 Send = Callable[[Any], Awaitable[Any]]
@@ -71,12 +71,19 @@ class Observer:
         return observed_send
 
     async def _send_control(self, send: Send, message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
-        kind = message.get("type") if isinstance(message, dict) else None
+        kind = kind_of(message)
         connection = self.connection
-        if kind == "websocket.close" and connection.accepted_at:
+        closes = kind == "websocket.close" and connection.accepted_at and not connection.closing
+        if closes:
             # Before it is sent: the client may answer, and the reader see it, while we wait for the server.
             self.instruments.ledger.close(connection, message.get("code"))
-        result = await send(message)
+        try:
+            result = await send(message)
+        except Exception:
+            if closes:
+                # The server refused it, a wrong code perhaps: the connection goes on.
+                connection.code, connection.closing = None, False
+            raise
         if kind == "websocket.accept":
             self.instruments.accepted(connection)
         elif kind in ("websocket.close", "websocket.http.response.start"):
@@ -93,7 +100,7 @@ class Observer:
     def arrived(self, message: Message) -> bool:
         """The server has handed over a message of the client. Returns whether it is the last one."""
         connection = self.connection
-        kind = message["type"]
+        kind = kind_of(message)
         if kind == "websocket.receive":
             counts = connection.counts or self.instruments.ledger.settle(connection)
             counts.arrived += 1
@@ -131,7 +138,7 @@ class Observer:
             except (StopConsumer, asyncio.CancelledError):
                 raise
             except Exception as error:
-                self.instruments.handler_error(self.connection, str(message.get("type")), error)
+                self.instruments.handler_error(self.connection, str(kind_of(message)), error)
                 raise
             finally:
                 ended_at = monotonic()
@@ -143,13 +150,13 @@ class Observer:
     def _handled(self, message: Message, size: int, waited: float | None, seconds: float) -> None:
         connection = self.connection
         counts = connection.counts or self.instruments.ledger.settle(connection)
-        kind = message.get("type")
+        kind = kind_of(message)
         if kind == "websocket.receive":
             name = connection.inbound_type or self.label(message)
             connection.inbound_type = None
             counts.received[name] = counts.received.get(name, 0) + 1
             counts.received_bytes += size
-        elif not isinstance(kind, str) or kind.startswith("websocket."):
+        elif kind is None or kind.startswith("websocket."):
             return
         else:
             counts.layer[kind] = counts.layer.get(kind, 0) + 1
@@ -166,7 +173,7 @@ class Observer:
             message = await receive()
             self.connection.arrived_at = self.monotonic()
             self.arrived(message)
-            if message["type"] == "websocket.receive":
+            if kind_of(message) == "websocket.receive":
                 self._unhandled.append(message)
             return message
 
@@ -178,7 +185,7 @@ class Observer:
         async def observed_receive() -> Any:  # noqa: ANN401 - ASGI
             message = await receive()
             self.arrived(message)
-            if message["type"] == "websocket.receive":
+            if kind_of(message) == "websocket.receive":
                 self._count_unobserved(message)
             return message
 
@@ -192,7 +199,7 @@ class Observer:
             self._dispatched = True
             if self._unhandled and message is self._unhandled[0]:
                 self._unhandled.pop(0)
-            client = str(message.get("type")).startswith("websocket.")
+            client = str(kind_of(message)).startswith("websocket.")
             await observed(message, self.connection.arrived_at if client else 0.0, payload_size(message))
 
         return observed_own_dispatch
@@ -213,11 +220,9 @@ class Observer:
 
     def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
         """The connection ended with messages in the inbox: those of the client first, then the layer's."""
-        for source, messages in enumerate(undispatched):
-            lost = sum(1 for message in messages if not str(message.get("type")).startswith("websocket.")
-                       or message.get("type") == "websocket.receive")  # fmt: skip
-            if lost:
-                counts = self.instruments.ledger.settle(self.connection)
-                increment(counts.lost, TEARDOWN, lost)
-                if source == 0:
-                    counts.inbound_lost += lost
+        inbound = sum(kind_of(message) == "websocket.receive" for message in undispatched[0]) if undispatched else 0
+        lost = inbound + sum(len(messages) for messages in undispatched[1:])
+        if lost:
+            counts = self.instruments.ledger.settle(self.connection)
+            increment(counts.lost, TEARDOWN, lost)
+            counts.inbound_lost += inbound

@@ -5,6 +5,7 @@ The rooms above register here: the node what starts it (`on_first_call`) and tha
 nothing below needs to know it.
 """
 
+import os
 import traceback
 from collections.abc import Callable
 
@@ -14,6 +15,11 @@ from hub.core.events import Detail, Event, EventLimiter
 from hub.core.ledger import Connection, Ledger
 from hub.core.redaction import redact
 from hub.faults import record_fault
+
+#: Parts of paths that are no code of the host's.
+_LIBRARIES = ("site-packages", "dist-packages", f"{os.sep}hub{os.sep}instrument{os.sep}", f"{os.sep}asyncio{os.sep}")
+#: Parts of a path that are shown.
+PATH_PARTS = 3
 
 
 class Instruments:
@@ -97,14 +103,20 @@ class Instruments:
 
 
 def _where(error: Exception) -> dict[str, Detail]:
-    """The last line of a traceback, and the innermost place that it names."""
+    """The last line of a traceback, and the place in the host's code that is nearest to it."""
+    last = redact(traceback.format_exception_only(error)[-1])
     frames = traceback.extract_tb(error.__traceback__)
-    last = traceback.format_exception_only(error)[-1]
     if not frames:
-        return {"error": redact(last)}
-    # Where the host's code raised is what helps; the innermost frame may lie deep in a library.
-    frame = frames[-1]
-    return {"error": redact(last), "file": frame.filename, "line": frame.lineno, "function": frame.name}
+        return {"error": last}
+    # The innermost frame may lie deep in a library, which tells an operator little.
+    own = [frame for frame in frames if not any(part in frame.filename for part in _LIBRARIES)]
+    frame = (own or frames)[-1]
+    return {"error": last, "file": _shortened(frame.filename), "line": frame.lineno, "function": frame.name}
+
+
+def _shortened(path: str) -> str:
+    """The end of a path that tells one file from another, without the machine's folders."""
+    return "/".join(path.replace("\\", "/").split("/")[-PATH_PARTS:])
 
 
 _starters: list[Callable[[], None]] = []

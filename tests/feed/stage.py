@@ -82,9 +82,11 @@ class Stage:
         self.clock.now += seconds
         await self.node.tick()
 
-    async def happen(self, kind: str = "connection.opened", *, tenant: str = "", consumer: str = "", **more: Any) -> int:
-        """An event happens, and everybody who listens is told; returns its id."""
-        event = Event(kind=kind, at=self.clock.wall(), tenant=tenant, consumer=consumer, **more)
+    async def happen(
+        self, kind: str = "connection.opened", *, tenant: str = "", consumer: str = "", deliver: bool = True
+    ) -> int:
+        """An event happens, and everybody who listens is told, or not yet; returns its id."""
+        event = Event(kind=kind, at=self.clock.wall(), tenant=tenant, consumer=consumer)
         entry = await self.bus.append(
             {
                 "kind": event.kind, "at": event.at, "tenant": event.tenant, "consumer": event.consumer,
@@ -92,7 +94,8 @@ class Stage:
                 "severity": event.severity, "node": self.node.name,
             }
         )  # fmt: skip
-        await self.delivered()
+        if deliver:
+            await self.delivered()
         return entry.id
 
     async def delivered(self) -> None:

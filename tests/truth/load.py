@@ -15,12 +15,12 @@ from urllib.request import urlopen
 
 from tests.truth.wire import BINARY, TEXT, Wire, frame
 
-AT_ONCE = 200
+AT_ONCE = 150
 TENANTS = ("acme", "globex", "initech")
 #: Consumer and its share of the connections.
 CONSUMERS = (("telemetry", 62), ("chat", 30), ("plain", 5), ("legacy", 3))
 #: Those that need the shared sync thread for every message are slow: they get fewer.
-FEW_FRAMES = {"plain": 10, "legacy": 10}
+FEW_FRAMES = {"plain": 5, "legacy": 5}
 #: How connections end, and how often.
 ENDS = (("close", 70), ("code", 6), ("server", 6), ("fail", 5), ("cancel", 4), ("vanish", 3), ("fail-late", 2),
         ("refuse", 2), ("fail-early", 1), ("hang", 1))  # fmt: skip

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tests.conftest import StartServer
 from tests.support.processes import ROOT, environment
 from tests.support.servers import DAPHNE, UVICORN, Server, ServerKind
 
+#: uvicorn reads no pong of a client whose messages wait, and ends the connection for it: not on a busy machine.
+PATIENT_UVICORN = replace(UVICORN, options=(*UVICORN.options, "--ws-ping-interval", "600"))
 APPLICATION = "tests.truth.application:application"
 WITNESSED = "tests.truth.application:witnessed_application"
 GAUGES = ("ws_connections_active", "ws_inbound_backlog_messages")
@@ -89,9 +92,9 @@ def by_consumer(numbers: Numbers, metric: str) -> dict[str, float]:
 
 
 CHURNS = [
-    pytest.param(UVICORN, True, 20_000, 60, id="uvicorn", marks=[pytest.mark.slow, pytest.mark.timeout(240)]),
+    pytest.param(PATIENT_UVICORN, True, 20_000, 60, id="uvicorn", marks=[pytest.mark.slow, pytest.mark.timeout(240)]),
     pytest.param(DAPHNE, True, 4_000, 60, id="daphne", marks=[pytest.mark.slow, pytest.mark.timeout(240)]),
-    pytest.param(UVICORN, False, 1_000, 20, id="uvicorn-channels-own-loop", marks=pytest.mark.slow),
+    pytest.param(PATIENT_UVICORN, False, 1_000, 20, id="uvicorn-channels-own-loop", marks=pytest.mark.slow),
     pytest.param(DAPHNE, False, 600, 20, id="daphne-channels-own-loop", marks=pytest.mark.slow),
 ]
 
@@ -110,14 +113,14 @@ def test_every_counter_equals_what_the_client_counted(
     for gauge in GAUGES:
         assert numbers[gauge], f"{gauge} is not there"
         assert nonzero(numbers[gauge]) == {}, gauge
-    if kind is UVICORN and inbox:
+    if connections >= 20_000:
         assert sum(by_consumer(numbers, "ws_messages_received_total").values()) >= 1_000_000
 
 
 KILLS = [
-    pytest.param(UVICORN, True, 1_500, 40, id="uvicorn"),
+    pytest.param(PATIENT_UVICORN, True, 1_500, 40, id="uvicorn"),
     pytest.param(DAPHNE, True, 1_500, 40, id="daphne"),
-    pytest.param(UVICORN, False, 600, 40, id="uvicorn-channels-own-loop"),
+    pytest.param(PATIENT_UVICORN, False, 600, 40, id="uvicorn-channels-own-loop"),
     pytest.param(DAPHNE, False, 600, 40, id="daphne-channels-own-loop"),
 ]
 

@@ -43,6 +43,8 @@ class ChatVisitor(JsonVisitor):
     """Joins a room, types, says something; now and then leaves the room and joins again."""
 
     kind = "chat"
+    pause = 3.0
+    idle = 20.0
 
     def path(self) -> str:
         number = self.dice.randrange(self.around.profile.rooms)

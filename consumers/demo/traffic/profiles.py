@@ -47,7 +47,7 @@ class Profile:
     kill_share: float
     """Share of visits that end without a close frame."""
     rooms: int
-    """Chat rooms of each tenant."""
+    """Chat rooms of each tenant: the in-memory layer looks at every channel for every message that it delivers."""
     waves: tuple[Wave, ...] = ()
 
 
@@ -82,7 +82,7 @@ PROFILES = {
             away=6,
             tempo=1.5,
             kill_share=0.1,
-            rooms=4,
+            rooms=6,
             waves=(Wave("hang_up", share=0.2, every=90), Wave("kill", share=0.05, every=60)),
         ),
         Profile(
@@ -95,7 +95,7 @@ PROFILES = {
             away=4,
             tempo=1,
             kill_share=0.2,
-            rooms=20,
+            rooms=60,
             waves=(
                 Wave("hang_up", share=0.3, every=45),
                 Wave("kill", share=0.2, every=30),

@@ -25,6 +25,8 @@ interface Props {
   readonly format: (value: number | null | undefined) => string;
   readonly least: number;
   readonly whole?: boolean;
+  /** What to say while there is no line. */
+  readonly blank: string;
 }
 
 interface Cursor {
@@ -107,7 +109,7 @@ export function TimeChart(props: Props) {
           plot.current?.setCursor({ left: -10, top: -10 }, true);
         }}
       >
-        {isBlank(series, lines, until - seconds) && <p class="plot-empty">Nothing measured in this time</p>}
+        {isBlank(series, lines, until - seconds) && <p class="plot-empty">{props.blank}</p>}
         {pointed && cursor !== null && at !== undefined && (
           <div class="plot-time" style={{ left: tooltipLeft(plot.current, cursor.left) }}>
             <b>{clock(at)}</b> <span>{clockUtc(at)}</span>

@@ -102,7 +102,7 @@ function valueAxis({ format, whole }: PlotOptions): uPlot.Axis {
     font: FONT,
     size: (_plot, values) => 14 + 6.6 * Math.max(3, ...(values ?? []).map((value) => value.length)),
     gap: 6,
-    space: 36,
+    space: 30,
     grid: { stroke: () => colour("grid"), width: 1 },
     ticks: { show: false },
     values: (_plot, splits) => splits.map((value) => (value === 0 ? "0" : format(value))),

@@ -109,6 +109,7 @@ export function Charts() {
             seconds={Number(range.value)}
             until={until}
             theme={seenTheme()}
+            blank={hub.totals.value === null ? "Waiting for the hub…" : "Nothing measured in this time"}
             height={chart.id === "connections" ? 190 : 160}
           />
         ))}

@@ -14,7 +14,12 @@ export function Metrics() {
         <h2 id="metrics-title">Business metrics</h2>
         <span class="muted">{rows.length}</span>
       </div>
-      <div class="card table-scroll">
+      <section
+        class="card table-scroll"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        tabIndex={0}
+        aria-label="Business metrics and their values"
+      >
         <table data-testid="metrics-table">
           <thead>
             <tr>
@@ -35,7 +40,7 @@ export function Metrics() {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </section>
   );
 }

@@ -22,10 +22,12 @@ export function Nodes() {
 
 function NodeChip({ node }: { node: NodeRow }) {
   const { hub } = usePage();
-  const up = span(Math.max(0, Math.floor((hub.now.value - node.started_at) / 10) * 10));
+  // Without news nobody knows whether it still lives: then its age stands still as well.
+  const known = hub.frozen.value ? node.seen_at : hub.now.value;
+  const up = span(Math.floor((known - node.started_at) / 10) * 10);
   return (
     <li
-      class={`node is-${node.state}`}
+      class={`node is-${hub.frozen.value ? "frozen" : node.state}`}
       data-testid="node"
       data-state={node.state}
       title={`${node.host}, process ${node.pid}, version ${node.version}, sampler ${duration(node.sampler_seconds)}`}
