@@ -13,7 +13,13 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 import hub  # noqa: E402
 from consumers.routing import websocket_urlpatterns  # noqa: E402
+from hub.web.metrics import metrics_before  # noqa: E402
 
 application = hub.monitor(
-    ProtocolTypeRouter({"http": django_application, "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns))})
+    ProtocolTypeRouter(
+        {
+            "http": metrics_before(django_application),
+            "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+        }
+    )
 )

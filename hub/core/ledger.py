@@ -141,15 +141,17 @@ class Connection:
         number: Unique in the process.
         consumer: The consumer's label; may be corrected until the connection is settled.
         opened_at: Monotonic time, in seconds.
-        tenant_of: Says the tenant; called once, when the connection is settled.
+        tenant_of: Says the tenant; called once, when the connection is accepted.
 
     Attributes:
+        counts: Where it counts, once it is accepted.
+        early: Messages that arrived before that; only a test's server hands over any.
         closing: Either side has closed it: what is sent from now on reaches nobody.
     """
 
     __slots__ = (
-        "accepted_at", "arrived_at", "closing", "code", "consumer", "counts", "failure", "inbound_type", "number",
-        "opened_at", "outbound_type", "owner", "raw_receive", "raw_send", "state", "tenant_of",
+        "accepted_at", "arrived_at", "closing", "code", "consumer", "counts", "early", "failure", "inbound_type",
+        "number", "opened_at", "outbound_type", "owner", "raw_receive", "raw_send", "state", "tenant_of",
     )  # fmt: skip
 
     def __init__(self, number: int, consumer: str, opened_at: float, tenant_of: Callable[[], str]) -> None:
@@ -159,6 +161,7 @@ class Connection:
         self.tenant_of = tenant_of
         self.state = CONNECTING
         self.counts: Counts | None = None
+        self.early = 0
         self.accepted_at = 0.0
         self.arrived_at = 0.0
         self.code: int | None = None
@@ -192,14 +195,28 @@ class Ledger:
         return Connection(self._opened, consumer, now, tenant_of)
 
     def settle(self, connection: Connection) -> Counts:
-        """Find, once, the counts that a connection belongs to."""
-        if connection.counts is None:
-            key = (connection.consumer, connection.tenant_of())
-            counts = self.counts.get(key)
-            if counts is None:
-                counts = self.counts[key] = Counts(*key)
+        """
+        The counts that a connection belongs to.
+
+        Before it is accepted nobody has vouched for its tenant: it then counts without one, or any stranger could
+        add tenants to the ledger.
+        """
+        if connection.counts is not None:
+            return connection.counts
+        accepted = connection.state != CONNECTING and connection.failure is None
+        counts = self._row(connection.consumer, connection.tenant_of() if accepted else "")
+        counts.arrived += connection.early
+        connection.early = 0
+        if accepted:
             connection.counts = counts
-        return connection.counts
+        return counts
+
+    def _row(self, consumer: str, tenant: str) -> Counts:
+        key = (consumer, tenant)
+        counts = self.counts.get(key)
+        if counts is None:
+            counts = self.counts[key] = Counts(*key)
+        return counts
 
     def accept(self, connection: Connection, now: float) -> bool:
         """The connection was accepted. Returns whether that is news."""
@@ -238,12 +255,13 @@ class Ledger:
 
         A connection that was never accepted becomes a failure, unless it was counted as rejected before.
         """
-        before, connection.state = connection.state, ENDED
+        before = connection.state
         if before == OPEN:
             self._end_open(connection, now, error=error)
         elif before == CONNECTING and connection.failure is None:
             connection.failure = ERROR if error else TIMEOUT
             increment(self.settle(connection).failures, connection.failure)
+        connection.state = ENDED
         return before != ENDED
 
     def _end_open(self, connection: Connection, now: float, *, error: bool) -> None:

@@ -193,7 +193,7 @@ class Registry:
                     " already and differs; choose another name"
                 )
             self._metrics[known.name] = known
-        return known  # type: ignore[return-value] - the type was just compared
+        return known  # type: ignore[return-value]  # the type was just compared
 
     def pack(self) -> list[Packed]:
         """All metrics as plain values, by name."""

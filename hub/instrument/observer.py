@@ -102,8 +102,10 @@ class Observer:
         connection = self.connection
         kind = kind_of(message)
         if kind == "websocket.receive":
-            counts = connection.counts or self.instruments.ledger.settle(connection)
-            counts.arrived += 1
+            if connection.counts is None:
+                connection.early += 1
+            else:
+                connection.counts.arrived += 1
             return False
         if kind == "websocket.disconnect":
             self.instruments.ledger.disconnect(connection, message.get("code"))

@@ -12,6 +12,8 @@ from typing import Any
 from channels.routing import ProtocolTypeRouter, URLRouter
 
 _INNER = ("application", "inner", "app")
+#: A loop of wrappers would be a host's fault; don't hang on it.
+MAX_WRAPPERS = 50
 
 
 @dataclass(frozen=True)
@@ -39,17 +41,19 @@ def websocket_routes(application: object) -> Iterator[Route]:
 
 def _websocket_router(application: object) -> URLRouter | None:
     """The first URL router on the way of a WebSocket connection."""
-    for _ in range(50):  # a loop of wrappers would be a host's fault; don't hang on it
+    for _ in range(MAX_WRAPPERS):
         if isinstance(application, URLRouter):
             return application
         if isinstance(application, ProtocolTypeRouter):
             application = application.application_mapping.get("websocket")
             continue
-        inner = next((vars(application)[name] for name in _INNER if name in getattr(application, "__dict__", {})), None)
-        if inner is None:
-            return None
-        application = inner
+        application = _inside(application)
     return None
+
+
+def _inside(application: object) -> object:
+    """What a piece of middleware wraps; None if it can't be told."""
+    return next((vars(application)[name] for name in _INNER if name in getattr(application, "__dict__", {})), None)
 
 
 def _routes(router: URLRouter, prefix: str) -> Iterator[Route]:
@@ -60,4 +64,13 @@ def _routes(router: URLRouter, prefix: str) -> Iterator[Route]:
         if nested is not None:
             yield from _routes(nested, path)
         else:
-            yield Route(path, entry, getattr(entry.callback, "consumer_class", None))
+            yield Route(path, entry, _consumer_class(entry.callback))
+
+
+def _consumer_class(application: object) -> type | None:
+    """The consumer behind a route, through the middleware around it."""
+    for _ in range(MAX_WRAPPERS):
+        if application is None or isinstance(getattr(application, "consumer_class", None), type):
+            break
+        application = _inside(application)
+    return getattr(application, "consumer_class", None)

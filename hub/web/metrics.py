@@ -1,6 +1,11 @@
 """``/metrics``: this process's numbers, copied on the event loop in slices and encoded in a thread of the hub's."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseForbidden, HttpResponseNotFound
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from hub import __version__
@@ -16,27 +21,81 @@ from hub.metrics import REGISTRY
 from hub.node.executor import run_in_thread
 from hub.node.node import Node, current_node
 from hub.node.sampler import sample
-from hub.web.security import secured_async
+from hub.web.security import HEADERS, secured_async
+
+Application = Callable[[Any, Any, Any], Awaitable[Any]]
+REFUSAL = (
+    b"Channels Hub: send the token of HUB['METRICS_TOKEN'] as a bearer token, or scrape from a network\n"
+    b"of HUB['METRICS_NETWORKS'] directly.\n"
+)
 
 Own = tuple[str, str, str, str | None, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a scraper is told."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
+async def scrape(address: str, headers: dict[str, str], names: list[str]) -> Answer:
+    """
+    Answer one scrape.
+
+    Args:
+        address: Of the peer, as the server sees it.
+        headers: By lower-case name; ``accept`` chooses between text and OpenMetrics.
+        names: Only samples of these names; all if empty.
+    """
+    settings = config()
+    if not (settings.enabled and settings.prometheus):
+        return Answer(404, b"Channels Hub: metrics are switched off.\n")
+    if not may_scrape(address, headers, settings):
+        return Answer(403, REFUSAL)
+    rows = await sample(instruments().ledger)
+    own = own_metrics(current_node())
+    body, content_type = await run_in_thread(_encode, rows, own, headers.get("accept", ""), names)
+    return Answer(200, body, content_type)
 
 
 @secured_async
 @require_safe
 async def metrics(request: HttpRequest) -> HttpResponse:
-    """The exposition; ``name[]`` chooses samples, the Accept header text or OpenMetrics."""
-    settings = config()
-    if not (settings.enabled and settings.prometheus):
-        return HttpResponseNotFound("Channels Hub: metrics are switched off.\n", content_type="text/plain")
+    """The exposition as a Django view, at any prefix."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    if not may_scrape(request.META.get("REMOTE_ADDR") or "", headers, settings):
-        text = "Channels Hub: send the token of HUB['METRICS_TOKEN'] as a bearer token, or scrape from a network\n"
-        return HttpResponseForbidden(text + "of HUB['METRICS_NETWORKS'] directly.\n", content_type="text/plain")
-    rows = await sample(instruments().ledger)
-    own = own_metrics(current_node())
-    names = request.GET.getlist("name[]")
-    body, content_type = await run_in_thread(_encode, rows, own, headers.get("accept", ""), names)
-    return HttpResponse(body, content_type=content_type)
+    answer = await scrape(request.META.get("REMOTE_ADDR") or "", headers, request.GET.getlist("name[]"))
+    return HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
+
+
+def metrics_before(application: Application) -> Application:
+    """
+    Answer scrapes before an ASGI application sees them, so that they wait for none of its middleware and threads.
+
+    Args:
+        application: Django's, usually; gets every request but those for ``HUB["METRICS_PATH"]``.
+    """
+    path = config().metrics_path.rstrip("/")
+
+    async def answer_or_pass_on(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        if scope["type"] != "http" or scope["path"].rstrip("/") != path or scope["method"] not in {"GET", "HEAD"}:
+            await application(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        names = parse_qs(scope["query_string"].decode("latin-1")).get("name[]", [])
+        client = scope.get("client")
+        answer = await scrape(client[0] if client else "", headers, names)
+        await send({"type": "http.response.start", "status": answer.status, "headers": _headers(answer)})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    return answer_or_pass_on
+
+
+def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    named = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body)), **HEADERS}
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in named.items()]
 
 
 def _encode(rows: list[list[object]], own: list[Own], accept: str, names: list[str]) -> tuple[bytes, str]:

@@ -107,9 +107,10 @@ class Stage:
         raise AssertionError("the service does not deliver")
 
     def receive_messages(self, consumer: str, tenant: str, count: int = 1, seconds: float = 0.01) -> None:
-        """Messages were handled."""
-        connection = self.ledger.open(consumer, self.clock.now, lambda: tenant)
-        counts = self.ledger.settle(connection)
+        """Messages were handled, all on one connection."""
+        if (consumer, tenant) not in self.ledger.counts:
+            self.ledger.accept(self.ledger.open(consumer, self.clock.now, lambda: tenant), self.clock.now)
+        counts = self.ledger.counts[consumer, tenant]
         counts.arrived += count
         counts.received["text"] = counts.received.get("text", 0) + count
         for _ in range(count):

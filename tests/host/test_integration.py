@@ -252,9 +252,9 @@ def test_a_host_installs_uses_switches_off_and_removes_the_hub(host):
 
     with host.serve(command("serve")) as server:
         assert conversation(server) == bare
-        browser = log_in(server, password[1])
-        check_page(browser)
-        check_feed(server, browser)
+        with log_in(server, password[1]) as browser:
+            check_page(browser)
+            check_feed(server, browser)
         check_numbers(server)
     with host.serve(command("serve off")) as server:
         assert conversation(server) == bare

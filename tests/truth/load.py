@@ -97,13 +97,11 @@ class Connection:
         return await self.wire.answered
 
     async def run(self) -> None:
-        try:
-            if self.end in ("refuse", "fail-early", "hang"):
-                await self.fail_to_open()
-            else:
-                await self.converse()
-        finally:
-            self.wire.transport.close()
+        if self.end in ("refuse", "fail-early", "hang"):
+            await self.fail_to_open()
+        else:
+            await self.converse()
+        self.wire.transport.close()
 
     async def fail_to_open(self) -> None:
         wish = {"refuse": "refuse", "fail-early": self.error, "hang": "hang"}[self.end]

@@ -73,7 +73,7 @@ def load(mode: str, server: Server, connections: int, frames: int, kind: ServerK
     arguments = [mode, server.host, str(connections), str(frames), kind.id, str(int(inbox))]
     done = subprocess.run(
         [sys.executable, "-m", "tests.truth.load", *arguments],
-        cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, check=False, timeout=300,
+        cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), capture_output=True, text=True, check=False, timeout=450,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)
@@ -92,8 +92,8 @@ def by_consumer(numbers: Numbers, metric: str) -> dict[str, float]:
 
 
 CHURNS = [
-    pytest.param(PATIENT_UVICORN, True, 20_000, 60, id="uvicorn", marks=[pytest.mark.slow, pytest.mark.timeout(240)]),
-    pytest.param(DAPHNE, True, 4_000, 60, id="daphne", marks=[pytest.mark.slow, pytest.mark.timeout(240)]),
+    pytest.param(PATIENT_UVICORN, True, 20_000, 60, id="uvicorn", marks=[pytest.mark.slow, pytest.mark.timeout(480)]),
+    pytest.param(DAPHNE, True, 4_000, 60, id="daphne", marks=[pytest.mark.slow, pytest.mark.timeout(480)]),
     pytest.param(PATIENT_UVICORN, False, 1_000, 20, id="uvicorn-channels-own-loop", marks=pytest.mark.slow),
     pytest.param(DAPHNE, False, 600, 20, id="daphne-channels-own-loop", marks=pytest.mark.slow),
 ]
@@ -159,17 +159,17 @@ def check_bounds(numbers: Numbers, consumer: str, bounds: dict[str, int]) -> Non
 def check_balance(numbers: Numbers, consumer: str, known: dict[str, int], *, monitored: bool) -> None:
     """Arrived = received + waiting + lost; and each as the host itself has seen it."""
     received = by_consumer(numbers, "ws_messages_received_total")[consumer]
+    sent = by_consumer(numbers, "ws_messages_sent_total")[consumer]
     waiting = by_consumer(numbers, "ws_inbound_backlog_messages")[consumer]
     dropped = {
         dict(labels)["reason"]: value
         for labels, value in numbers["ws_frames_dropped_total"].items()
         if dict(labels)["consumer"] == consumer
     }
-    handled = known["handled"] if monitored else known["arrived"]  # a wrapper can't see what is handled
-    assert received == handled
-    assert by_consumer(numbers, "ws_messages_sent_total")[consumer] <= known["sent"]
-    layer_lost = known["arrived"] - received - waiting - dropped.get("teardown", 0)
-    assert layer_lost <= 0, f"{layer_lost} messages arrived and are nowhere"
+    said = f"{consumer}: received {received}, sent {sent}, waiting {waiting}, dropped {dropped}; seen {known}"
+    assert received == (known["handled"] if monitored else known["arrived"]), said
+    assert received + waiting + dropped.get("teardown", 0) >= known["arrived"], said
+    assert sent <= known["sent"], said
 
 
 def settings_of(folder: Path, *, inbox: bool) -> dict[str, str]:

@@ -56,7 +56,7 @@ def operator(db):
 
 
 @pytest.fixture
-def browser(operator):
+def visitor(operator):
     """A browser in which the operator is logged in."""
     client = Client()
     client.force_login(operator)

@@ -13,23 +13,23 @@ from hub.web.views import PAGE_ENTRY
 pytestmark = pytest.mark.django_db
 
 
-def answers(browser):
+def answers(visitor):
     stranger = Client()
-    yield "page", browser.get("/")
+    yield "page", visitor.get("/")
     yield "redirect to the login", stranger.get("/")
     yield "login", stranger.get("/login/")
     yield "failed login", stranger.post("/login/", {"username": "x", "password": "y"})
-    yield "logout by GET", browser.get("/logout/")
-    yield "post to the page", browser.post("/")
+    yield "logout by GET", visitor.get("/logout/")
+    yield "post to the page", visitor.post("/")
     yield "asset", stranger.get(f"/assets/{assets.entry(PAGE_ENTRY).script}")
     yield "metrics", stranger.get("/metrics")
     yield "metrics refused", stranger.get("/metrics", REMOTE_ADDR="10.0.0.1")
     yield "post to the metrics", stranger.post("/metrics")
-    yield "logout", browser.post("/logout/")
+    yield "logout", visitor.post("/logout/")
 
 
-def test_every_response_has_the_headers(browser):
-    for name, answer in answers(browser):
+def test_every_response_has_the_headers(visitor):
+    for name, answer in answers(visitor):
         missing = {header for header, value in HEADERS.items() if answer.headers.get(header) != value}
         assert not missing, f"{name} ({answer.status_code})"
 

@@ -32,9 +32,9 @@ def test_names():
 
 
 @pytest.mark.django_db
-def test_under_a_prefix(host, browser):
+def test_under_a_prefix(host, visitor):
     assert Client().get("/ops/hub/").url == "/ops/hub/login/?next=/ops/hub/"
-    page = browser.get("/ops/hub/").text
+    page = visitor.get("/ops/hub/").text
     assert 'data-logout="/ops/hub/logout/"' in page
     assert 'src="/ops/hub/assets/' in page
     assert Client().get("/ops/hub/metrics").status_code == 200

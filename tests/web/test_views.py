@@ -31,19 +31,19 @@ def test_login_leads_to_the_page(operator):
         assert written in page.text
 
 
-def test_the_page_loads_what_was_built(browser):
-    page = browser.get("/").text
+def test_the_page_loads_what_was_built(visitor):
+    page = visitor.get("/").text
     entry = assets.entry(views.PAGE_ENTRY)
     for name in (entry.script, *entry.styles):
         assert f'"/assets/{name}"' in page
-        assert browser.get(f"/assets/{name}").status_code == 200
+        assert visitor.get(f"/assets/{name}").status_code == 200
     assert "<script>" not in page
     assert "style=" not in page.replace("stylesheet", "")
 
 
-def test_a_page_that_was_not_built_says_how_to_build_it(browser, monkeypatch, tmp_path):
+def test_a_page_that_was_not_built_says_how_to_build_it(visitor, monkeypatch, tmp_path):
     monkeypatch.setattr(assets.entry, "__defaults__", (tmp_path,))
-    answer = browser.get("/")
+    answer = visitor.get("/")
     assert answer.status_code == 503
     assert "make install" in answer.text
     assert Client().get("/login/").status_code == 200
@@ -64,7 +64,7 @@ def test_a_wrong_password_shows_an_error(operator, password):
     answer = log_in(Client(), password)
     assert answer.status_code == 200
     assert 'role="alert"' in answer.text
-    assert "sessionid" not in answer.cookies
+    assert "hub_session" not in answer.cookies
 
 
 def test_the_error_does_not_tell_whether_the_name_exists(operator):
@@ -105,21 +105,21 @@ def test_forms_need_their_token(operator):
     assert strict.post("/logout/").status_code == 403
 
 
-def test_logout_is_a_post_and_ends_the_session(browser):
-    assert browser.get("/logout/").status_code == 405
-    assert browser.get("/").status_code == 200
-    answer = browser.post("/logout/")
+def test_logout_is_a_post_and_ends_the_session(visitor):
+    assert visitor.get("/logout/").status_code == 405
+    assert visitor.get("/").status_code == 200
+    answer = visitor.post("/logout/")
     assert (answer.status_code, answer.url) == (302, "/login/")
-    assert browser.get("/").status_code == 302
+    assert visitor.get("/").status_code == 302
 
 
 @pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
-def test_the_page_is_only_read(browser, method):
-    assert getattr(browser, method)("/").status_code == 405
+def test_the_page_is_only_read(visitor, method):
+    assert getattr(visitor, method)("/").status_code == 405
 
 
-def test_head_of_the_page(browser):
-    assert browser.head("/").status_code == 200
+def test_head_of_the_page(visitor):
+    assert visitor.head("/").status_code == 200
 
 
 def test_the_session_cookie_is_for_this_site_and_no_script(operator):
@@ -183,9 +183,9 @@ def test_success_starts_anew(operator, clock):
 # --- switched off ---------------------------------------------------------------------------------------------------
 
 
-def test_with_the_hub_switched_off_there_is_nothing(browser, configure):
+def test_with_the_hub_switched_off_there_is_nothing(visitor, configure):
     configure(ENABLED=False)
-    assert {path: browser.get(path).status_code for path in ("/", "/login/", "/metrics", "/metrics/")} == {
+    assert {path: visitor.get(path).status_code for path in ("/", "/login/", "/metrics", "/metrics/")} == {
         "/": 404, "/login/": 404, "/metrics": 404, "/metrics/": 404,
     }  # fmt: skip
     assert log_in(Client()).status_code == 404

@@ -1,0 +1,43 @@
+"""``docs/operations.md`` names every event, check and place of a fault, and no other."""
+
+from __future__ import annotations
+
+import re
+
+from hub.core.events import SEVERITY_BY_KIND
+from tests.docs.markdown import prose, tables
+from tests.support.processes import ROOT
+
+DOCUMENT = ROOT / "docs" / "operations.md"
+EVENTS, CHECKS, PLACES = tables(DOCUMENT)
+SOURCES = {path: path.read_text() for path in sorted(ROOT.joinpath("hub").rglob("*.py"))}
+
+
+def in_sources(pattern: str) -> set[str]:
+    return {found for source in SOURCES.values() for found in re.findall(pattern, source)}
+
+
+def test_the_events_are_those_of_the_code():
+    assert {row["kind"]: row["severity"] for row in EVENTS} == SEVERITY_BY_KIND
+
+
+def test_the_checks_are_those_of_the_code():
+    assert {row["id"] for row in CHECKS} == in_sources(r"\"(hub\.[EW]\d{3})\"")
+
+
+def test_the_places_of_faults_are_those_of_the_code():
+    recorded = in_sources(r"record_fault\(\s*[\"](.+?)[\"],")
+    kept = in_sources(r"\.keep\(.+, [\"](\w+)[\"]\)")
+    named = {place for row in PLACES for place in (re.findall(r"`(.+?)`", row["place"]) or [row["place"]])}
+    assert named == recorded | kept
+
+
+def test_the_log_line_is_that_of_the_code():
+    line = "Channels Hub: fault in <place> (further ones are only counted)"
+    assert line in DOCUMENT.read_text()
+    assert line.replace("<place>", "%s") in SOURCES[ROOT / "hub" / "faults.py"]
+
+
+def test_the_limits_of_logins_are_those_of_the_code():
+    assert "ten for one name from one address in five minutes" in " ".join(prose(DOCUMENT).split())
+    assert "Throttle(attempts=10, window=300.0" in SOURCES[ROOT / "hub" / "web" / "views.py"]
