@@ -44,7 +44,7 @@ class Scale:
 
 
 WHOLE = Scale(
-    Effort(1.0, 5), accounting_pairs=20_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=3
+    Effort(1.0, 5), accounting_pairs=10_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=2
 )
 QUICK = Scale(
     Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=1_000, memory_rounds=1

@@ -49,7 +49,7 @@ def measure_scrape(machine: Machine, rounds: int, client: LoadClient) -> Measure
         client.release()
     measurement.notes.append(
         "GET over HTTP on uvicorn, from request to last byte. prometheus_client encodes on the event loop; the hub "
-        "off it. The delay is how late a sleep of 1 ms ends on the server's loop, at worst, within a scrape; idle: without one."
+        "off it. The delay is how late a sleep of 1 ms ends on the server's loop, at worst; idle: without a scrape."
     )
     return measurement
 

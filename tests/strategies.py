@@ -9,7 +9,7 @@ from hub.core.latency import Histogram
 from hub.core.ledger import HISTOGRAMS, MAPPINGS, NUMBERS, Counts
 
 # A busy machine is no defect: examples are bounded in number, not in time.
-settings.register_profile("hub", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("hub", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("hub")
 
 #: Few names, so that they meet.

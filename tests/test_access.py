@@ -418,9 +418,13 @@ def run(*arguments, capsys):
 
 
 def test_hub_token_shows_a_token_once_and_stores_none(capsys):
-    printed = run("hub_token", "create", "grafana", "--tenant", "acme", "--tenant", "globex", "--days", "30", capsys=capsys)
+    printed = run(
+        "hub_token", "create", "grafana", "--tenant", "acme", "--tenant", "globex", "--days", "30", capsys=capsys
+    )
     token = printed.out.strip()
-    assert access.operator_of_token(token) == Operator("grafana", Rights(view=True, tenants=frozenset({"acme", "globex"})))
+    assert access.operator_of_token(token) == Operator(
+        "grafana", Rights(view=True, tenants=frozenset({"acme", "globex"}))
+    )
     assert token not in str(list(AccessToken.objects.values()))
     listed = run("hub_token", "list", capsys=capsys).out
     assert "grafana | view | acme, globex" in listed

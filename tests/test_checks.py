@@ -20,7 +20,11 @@ def test_settings_that_cannot_be_used_are_errors_with_key_value_and_remedy():
     unknown, invalid = check_settings()
     assert ["hub.E001", "hub.E002"] == ids([unknown, invalid])
     assert ("ENABELD" in unknown.msg, "ENABLED" in str(unknown.hint)) == (True, True)
-    assert ("SWEEP_INTERVAL" in invalid.msg, "'500ms'" in invalid.msg, "seconds" in str(invalid.hint)) == (True, True, True)
+    assert ("SWEEP_INTERVAL" in invalid.msg, "'500ms'" in invalid.msg, "seconds" in str(invalid.hint)) == (
+        True,
+        True,
+        True,
+    )
 
 
 @override_settings(HUB={"TENANT": "an.unknown key"})

@@ -79,13 +79,17 @@ def test_what_means_no(text):
 
 
 def test_lists_in_the_environment_are_separated_by_commas():
-    settings, problems = read({}, {"HUB_METRICS_NETWORKS": "10.0.0.0/8, ::1/128,", "HUB_ALLOWED_ORIGINS": "https://a.example"})
+    settings, problems = read(
+        {}, {"HUB_METRICS_NETWORKS": "10.0.0.0/8, ::1/128,", "HUB_ALLOWED_ORIGINS": "https://a.example"}
+    )
     assert [] == problems
     assert (("10.0.0.0/8", "::1/128"), ("https://a.example",)) == (settings.metrics_networks, settings.allowed_origins)
 
 
 def test_an_empty_variable_means_none():
-    settings, problems = read({}, {"HUB_METRICS_TOKEN": "", "HUB_TENANT": " ", "HUB_METRICS_NETWORKS": "", "HUB_ALLOWED_ORIGINS": ""})
+    settings, problems = read(
+        {}, {"HUB_METRICS_TOKEN": "", "HUB_TENANT": " ", "HUB_METRICS_NETWORKS": "", "HUB_ALLOWED_ORIGINS": ""}
+    )
     assert [] == problems
     assert (None, None, (), None) == (
         settings.metrics_token, settings.tenant, settings.metrics_networks, settings.allowed_origins,
@@ -113,7 +117,9 @@ SECONDS = ["SWEEP_INTERVAL", "EVENT_RETENTION_SECONDS", "FEED_HEARTBEAT", "FEED_
 
 
 @pytest.mark.parametrize("key", SECONDS)
-@pytest.mark.parametrize("value", ["500ms", "1s", "soon", "", -1, 0, -0.5, 1e9, math.inf, math.nan, True, None, [1], {}])
+@pytest.mark.parametrize(
+    "value", ["500ms", "1s", "soon", "", -1, 0, -0.5, 1e9, math.inf, math.nan, True, None, [1], {}]
+)
 def test_an_interval_is_a_positive_number_of_seconds(key, value):
     problem = only_problem({key: value})
     assert key in problem.key
@@ -163,7 +169,9 @@ def test_networks_are_a_list_of_networks(value):
     assert "METRICS_NETWORKS" in only_problem({"METRICS_NETWORKS": value}).message
 
 
-@pytest.mark.parametrize("value", ["no.such.module", "nothing", f"{__name__}.missing", f"{__name__}.NOT_CALLABLE", tenant_rule])
+@pytest.mark.parametrize(
+    "value", ["no.such.module", "nothing", f"{__name__}.missing", f"{__name__}.NOT_CALLABLE", tenant_rule]
+)
 def test_a_tenant_rule_is_the_path_of_a_callable(value):
     assert "TENANT" in only_problem({"TENANT": value}).message
 

@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import textwrap
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -58,7 +58,9 @@ def fingerprint(function: Any) -> str:
 )
 def test_what_we_take_the_place_of_is_what_it_was(function, known, ours):
     name = f"{function.__module__}.{function.__qualname__}"
-    assert fingerprint(function) == known, f"{name} has changed: read it, adapt {ours}, then note its new fingerprint here"
+    assert fingerprint(function) == known, (
+        f"{name} has changed: read it, adapt {ours}, then note its new fingerprint here"
+    )
 
 
 async def test_a_consumer_has_these_attributes_when_its_handlers_run():
@@ -82,7 +84,9 @@ def test_a_sync_consumer_s_dispatch_can_be_told_from_the_async_one():
     assert "dispatch" in vars(SyncConsumer), changed
     assert "dispatch" in vars(AsyncConsumer), changed
     assert "__call__" not in vars(SyncConsumer), changed
-    assert (AsyncConsumer._sync, SyncConsumer._sync) == (False, True), "the mark of a sync consumer has changed"
+    assert (vars(AsyncConsumer)["_sync"], vars(SyncConsumer)["_sync"]) == (False, True), (
+        "the mark of a sync consumer has changed"
+    )
 
 
 def test_an_unknown_channel_layer_is_none():
@@ -90,7 +94,7 @@ def test_an_unknown_channel_layer_is_none():
 
 
 def test_as_asgi_names_the_consumer():
-    made = AsyncConsumer.as_asgi()
+    made: Any = AsyncConsumer.as_asgi()
     assert made.consumer_class is AsyncConsumer, "routes no longer tell their consumer: see hub/instrument/routes.py"
 
 
@@ -103,7 +107,7 @@ async def test_channels_takes_its_two_sources_in_turn():
     async def source(name: str) -> str:
         return name
 
-    async def dispatch(name: str) -> None:
+    async def dispatch(name: Any) -> None:
         order.append(name)
         if len(order) == 20:
             raise StopConsumer
@@ -121,7 +125,7 @@ async def test_channels_reads_one_message_ahead_and_none_while_it_handles_it():
         taken += 1
         return taken
 
-    async def dispatch(number: int) -> None:
+    async def dispatch(number: Any) -> None:
         await asyncio.sleep(0.01)
         assert taken == number, "Channels reads ahead now: the layer's reader of the inbox may, too"
         if number == 3:
@@ -143,7 +147,7 @@ async def test_channels_drops_what_the_other_source_had_given_when_it_ends():
     async def client() -> str:
         return "client"
 
-    async def dispatch(message: str) -> None:
+    async def dispatch(message: Any) -> None:
         raise StopConsumer
 
     with pytest.raises(StopConsumer):
@@ -244,7 +248,7 @@ def test_a_failed_query_marks_its_connection():
 
 
 def test_daphne_s_send_is_a_partial_over_its_protocol():
-    made = {}
+    made: dict[str, Any] = {}
 
     async def application(scope, receive, send):
         made.update(receive=receive, send=send)
@@ -256,19 +260,21 @@ def test_daphne_s_send_is_a_partial_over_its_protocol():
         queue = server.create_application(protocol, {"type": "websocket"})
         await server.connections[protocol]["application_instance"]
         assert made["receive"].__self__ is queue, "Daphne's receive no longer belongs to its input queue"
-        assert made["send"].args[0] is protocol, "Daphne's send no longer leads to its protocol: hub/instrument/servers.py"
+        assert made["send"].args[0] is protocol, (
+            "Daphne's send no longer leads to its protocol: hub/instrument/servers.py"
+        )
 
     asyncio.run(create())
 
 
 def test_twisted_s_transport_keeps_its_two_buffers():
-    class Transport(abstract.FileDescriptor):  # type: ignore[misc]  # Twisted has no types
+    class Transport(abstract.FileDescriptor):
         connected = 1
 
         def startWriting(self):  # noqa: N802 - Twisted's name
             pass
 
-    transport = Transport(reactor=object())
+    transport = Transport(reactor=cast("Any", object()))
     changed = "Twisted keeps what waits elsewhere now: hub/instrument/servers.py"
     assert (len(transport.dataBuffer), transport.offset, transport._tempDataLen) == (0, 0, 0), changed
     transport.write(b"12345")
@@ -278,9 +284,11 @@ def test_twisted_s_transport_keeps_its_two_buffers():
 @pytest.mark.parametrize("module", ["websockets_sansio_impl", "wsproto_impl"])
 def test_uvicorn_s_send_is_a_method_of_its_protocol_which_has_the_transport(module):
     implementation = __import__(f"uvicorn.protocols.websockets.{module}", fromlist=["x"])
+    protocol: Any
     [protocol] = [
         found for name, found in vars(implementation).items()
-        if inspect.isclass(found) and found.__module__ == implementation.__name__ and issubclass(found, asyncio.Protocol)
+        if inspect.isclass(found) and found.__module__ == implementation.__name__
+        and issubclass(found, asyncio.Protocol)
     ]  # fmt: skip
     changed = f"{protocol.__qualname__} changed: hub/instrument/servers.py"
     assert "self.app(self.scope, self.receive, self.send)" in inspect.getsource(protocol.run_asgi), changed
@@ -293,7 +301,7 @@ def test_uvicorn_s_send_is_a_method_of_its_protocol_which_has_the_transport(modu
 class Described(Collector):
     def __init__(self, *, describes: bool) -> None:
         if describes:
-            self.describe = self.collect  # type: ignore[method-assign]
+            self.describe = self.collect
 
     def collect(self):
         yield GaugeMetricFamily("wanted", "Help.", value=1)

@@ -2,7 +2,8 @@
 History within a byte limit: rings of numbers at a fixed step, those that are no longer recorded let go first.
 
 A ring is *in use* while it is recorded at each of its steps; one in use is never let go of for a new one, or many
-series would drive out each other, and the whole fleet's, again and again. A ring's point is *known* or *unknown* (not a number); a step for which nothing was recorded is unknown.
+series would drive out each other, and the whole fleet's, again and again. A ring's point is *known* or *unknown*
+(not a number); a step for which nothing was recorded is unknown.
 """
 
 import math

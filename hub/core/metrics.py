@@ -151,6 +151,7 @@ class Distribution(Metric):
 
     @property
     def definition(self) -> tuple[object, ...]:
+        """Its buckets too."""
         return *super().definition, self.buckets
 
     def observe(self, value: float, /, **labels: str) -> None:
@@ -186,14 +187,16 @@ class Registry:
             ConfigurationError: The name is taken by another definition.
         """
         with self._lock:
-            known = next((other for other in self._metrics.values() if other.sample_names & metric.sample_names), metric)
+            known = next(
+                (other for other in self._metrics.values() if other.sample_names & metric.sample_names), metric
+            )
             if type(known) is not type(metric) or known.definition != metric.definition:
                 raise ConfigurationError(
                     f"{metric.name} is taken: the {known.kind} {known.name} with labels {known.labels} is registered"
                     " already and differs; choose another name"
                 )
             self._metrics[known.name] = known
-        return known  # type: ignore[return-value]  # the type was just compared
+        return known
 
     def pack(self) -> list[Packed]:
         """All metrics as plain values, by name."""

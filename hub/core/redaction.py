@@ -21,7 +21,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"), "[token]"),
     # A quoted value ends with its quote, which a cut may have taken.
     (
-        re.compile(rf"(?i)(\b[\w-]*(?:{_NAMES_OF_SECRETS})[\w-]*['\"]?\s*[:=]\s*)(?:'[^']*'?|\"[^\"]*\"?|[^\s'\",;}}]+)"),
+        re.compile(
+            rf"(?i)(\b[\w-]*(?:{_NAMES_OF_SECRETS})[\w-]*['\"]?\s*[:=]\s*)(?:'[^']*'?|\"[^\"]*\"?|[^\s'\",;}}]+)"
+        ),
         r"\1[secret]",
     ),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:]+:[^\s/@]+@"), r"\1[credentials]@"),

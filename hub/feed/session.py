@@ -8,7 +8,7 @@ last version sent. Events are queued up to a limit; beyond it the operator is to
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
@@ -19,11 +19,12 @@ from hub.access import Rights
 from hub.bus.base import Entry
 from hub.feed import wire
 from hub.feed.topics import Encoded, Topics, encode, scopes_of
+from hub.fleet.view import ALL
 
 #: Answers to an operator that may wait to be sent; one who asks and never reads is closed as too slow.
 MAX_UNSENT_ANSWERS = 200
-
-
+#: Topics that belong to the fleet rather than to a tenant.
+FLEET_TOPICS: tuple[wire.Topic, ...] = ("nodes", "metrics")
 #: How numbers are told: the whole of a topic, or what changed.
 Build = Literal["snapshot", "delta"]
 #: What a decoder raises at bytes that are no message, whatever they are (msgspec's errors are ValueErrors).
@@ -174,11 +175,20 @@ class Session:
         """Every subscribed topic but the events, in each scope."""
         if self.subscription is None:
             return []
-        topics, scopes = self.subscription.topics, self.subscription.scopes
-        return [(build, topic, scope) for topic in topics if topic != "events" for scope in scopes]
+        topics = (topic for topic in self.subscription.topics if topic != "events")
+        return [(build, topic, scope) for topic in topics for scope in self._scopes(topic)]
+
+    def _scopes(self, topic: wire.Topic) -> Sequence[str | None]:
+        """Nodes and business metrics are the fleet's: who may see all tenants sees them whichever it has chosen."""
+        subscribed = self.subscription.scopes if self.subscription is not None else ()
+        if topic not in FLEET_TOPICS:
+            return subscribed
+        return (ALL,) if self.rights.tenants is None else subscribed
 
     def heartbeat(self, wall: float, cursor: str, echo: float | None) -> None:
-        """Queue a heartbeat."""
+        """Queue a heartbeat, with the cursor up to which this operator has been told everything."""
+        if self.replay_after is not None:
+            cursor = f"{cursor.rpartition('-')[0]}-{self.replay_after}"
         self.send(wire.ServerHeartbeat(at=wall, cursor=cursor, echo=echo))
 
     @property

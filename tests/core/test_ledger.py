@@ -4,7 +4,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from hub.core.ledger import CODE_ABNORMAL, CODE_INTERNAL_ERROR, CODE_NORMAL, ENDED, Connection, Counts, Ledger, increment
+from hub.core.ledger import (
+    CODE_ABNORMAL,
+    CODE_INTERNAL_ERROR,
+    CODE_NORMAL,
+    ENDED,
+    Connection,
+    Counts,
+    Ledger,
+    increment,
+)
 from tests.strategies import counts
 
 anything = counts(st.just(""), st.just(""))
@@ -115,17 +124,48 @@ def test_opening_counts_nothing_and_asks_for_no_tenant():
     assert [] == list(ledger)
 
 
-def test_the_tenant_is_asked_for_once():
+def test_the_tenant_is_asked_for_once_and_not_before_the_accept():
     asked = []
+
+    def tenant_of() -> str:
+        asked.append("now")
+        return "north"
+
     ledger = Ledger()
-    connection = ledger.open("chat", 1.0, lambda: asked.append("now") or "north")  # type: ignore[func-returns-value]
-    assert ledger.settle(connection) is ledger.settle(connection)
-    assert ["now"] == asked
+    connection = ledger.open("chat", 1.0, tenant_of)
+    early = ledger.settle(connection)
+    assert ("", []) == (early.tenant, asked)
+    ledger.accept(connection, 1.0)
+    assert ledger.settle(connection) is ledger.settle(connection) is not early
+    assert ("north", ["now"]) == (ledger.settle(connection).tenant, asked)
+
+
+def test_a_stranger_adds_no_tenant_to_the_ledger():
+    ledger = Ledger()
+    for number in range(10):
+        refused, failed = opened(ledger, tenant=f"stranger {number}"), opened(ledger, tenant=f"stranger {number}")
+        ledger.reject(refused)
+        for connection in (refused, failed):
+            ledger.disconnect(connection, 1006)
+            ledger.end(connection, 101.0, error=False)
+    assert {("chat", "")} == set(ledger.counts)
+    assert {"rejected": 10, "timeout": 10} == ledger.counts["chat", ""].failures
+
+
+def test_what_arrived_before_the_accept_counts_where_the_connection_counts():
+    ledger = Ledger()
+    connection = opened(ledger)
+    connection.early += 2
+    ledger.accept(connection, 100.0)
+    assert (2, 0) == (ledger.settle(connection).arrived, connection.early)
+    assert 2 == ledger.settle(connection).arrived
 
 
 def test_connections_of_a_consumer_and_tenant_share_their_counts():
     ledger = Ledger()
     one, two, other = opened(ledger), opened(ledger), opened(ledger, tenant="south")
+    for connection in (one, two, other):
+        ledger.accept(connection, 100.0)
     assert ledger.settle(one) is ledger.settle(two)
     assert ledger.settle(one) is not ledger.settle(other)
     assert {("chat", "north"), ("chat", "south")} == set(ledger.counts)
@@ -230,7 +270,7 @@ def test_the_ledger_may_grow_while_it_is_read():
     ledger = Ledger()
     ledger.settle(opened(ledger))
     for _ in ledger:
-        ledger.settle(opened(ledger, tenant="new"))
+        ledger.settle(opened(ledger, "new"))
     assert len(ledger.counts) == 2
 
 

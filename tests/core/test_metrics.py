@@ -37,7 +37,11 @@ def test_a_label_named_twice_is_refused():
 
 @pytest.mark.parametrize("label", ["amount", "value", "self"])
 def test_a_label_may_have_any_other_name(label):
-    gauge, counter, histogram = Gauge("g", "H.", (label,)), Counter("c_total", "H.", (label,)), Distribution("h", "H.", (label,))
+    gauge, counter, histogram = (
+        Gauge("g", "H.", (label,)),
+        Counter("c_total", "H.", (label,)),
+        Distribution("h", "H.", (label,)),
+    )
     gauge.set(1, **{label: "x"})
     counter.inc(1, **{label: "x"})
     histogram.observe(1, **{label: "x"})
@@ -128,7 +132,12 @@ def test_beyond_the_cap_label_sets_merge_into_other_and_no_number_is_lost():
 
 def test_threads_lose_no_increment():
     counter = Counter("orders_total", "Help.")
-    threads = [threading.Thread(target=lambda: [counter.inc() for _ in range(2000)]) for _ in range(4)]
+
+    def count() -> None:
+        for _ in range(2000):
+            counter.inc()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

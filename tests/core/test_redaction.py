@@ -22,7 +22,9 @@ def digit_groups(*sizes: int, separators: str) -> st.SearchStrategy[str]:
     return st.tuples(st.sampled_from([*separators, ""]), groups).map(joined)
 
 
-emails = st.from_regex(r"[a-z][a-z0-9._+%-]{0,14}[a-z0-9]@[a-z][a-z0-9-]{0,9}[a-z]\.(com|org|co\.uk|museum)", fullmatch=True)
+emails = st.from_regex(
+    r"[a-z][a-z0-9._+%-]{0,14}[a-z0-9]@[a-z][a-z0-9-]{0,9}[a-z]\.(com|org|co\.uk|museum)", fullmatch=True
+)
 cards = digit_groups(4, 4, 4, 4, separators=" -") | digit_groups(4, 6, 5, separators=" -")
 ssns = st.from_regex(r"[0-9]{3}-[0-9]{2}-[0-9]{4}", fullmatch=True)
 phones = st.from_regex(

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter as Tally
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +8,17 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from hub.core.ledger import Counts, increment
 from hub.core.metrics import Counter, Distribution, Gauge, Registry
-from hub.export.prometheus import COUNTERS, GAUGES, HISTOGRAMS, LABELLED, OTHER, HubCollector, capped, cumulative, exposition
+from hub.export.prometheus import (
+    COUNTERS,
+    GAUGES,
+    HISTOGRAMS,
+    LABELLED,
+    OTHER,
+    HubCollector,
+    capped,
+    cumulative,
+    exposition,
+)
 from tests.strategies import counts
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -55,11 +63,11 @@ def page(rows, names=(), accept="", **caps) -> str:
 
 def labelled(found: Samples, name: str, label: str) -> dict:
     """Values of one metric by one label, all else summed."""
-    tally: Tally = Tally()
+    tally: dict[str, float] = {}
     for (sample, labels), value in found.items():
         if sample == name:
-            tally[dict(labels)[label]] += value  # type: ignore[assignment] - whole numbers
-    return dict(tally)
+            tally[dict(labels)[label]] = tally.get(dict(labels)[label], 0) + value
+    return tally
 
 
 # --- the page -----------------------------------------------------------------------------------------------------
@@ -72,7 +80,16 @@ def test_every_metric_of_the_catalogue_is_there():
     found = {name for name, _ in samples(page([busy]))}
     expected = {name for name, *_ in GAUGES} | {f"{name}_total" for name, *_ in (*COUNTERS, *LABELLED)}
     expected |= {name + suffix for name, *_ in HISTOGRAMS for suffix in ("_bucket", "_sum", "_count")}
-    expected |= {"orders_total", "baskets", "prices_bucket", "prices_sum", "prices_count", "hub_info", "hub_faults_total", "hub_events_total"}
+    expected |= {
+        "orders_total",
+        "baskets",
+        "prices_bucket",
+        "prices_sum",
+        "prices_count",
+        "hub_info",
+        "hub_faults_total",
+        "hub_events_total",
+    }
     assert expected == found
 
 
@@ -80,7 +97,7 @@ def test_a_process_that_has_counted_nothing_has_a_page_too():
     assert samples(page([]))["baskets", frozenset()] == 2.5
 
 
-@given(st.lists(counts(), max_size=4, unique_by=lambda row: (row.consumer, row.tenant)))
+@given(st.lists(counts(), max_size=2, unique_by=lambda row: (row.consumer, row.tenant)))
 def test_both_formats_say_what_the_counts_say(rows):
     for accept, parse in (("", parse_text), (OPENMETRICS, parse_openmetrics)):
         found = samples(page(rows, accept=accept), parse)
@@ -102,7 +119,12 @@ def test_business_metrics_keep_their_numbers_labels_and_escapes():
 
 @pytest.mark.parametrize(
     ("accept", "content_type"),
-    [("", "text/plain"), ("text/plain", "text/plain"), ("*/*", "text/plain"), (OPENMETRICS, "application/openmetrics-text")],
+    [
+        ("", "text/plain"),
+        ("text/plain", "text/plain"),
+        ("*/*", "text/plain"),
+        (OPENMETRICS, "application/openmetrics-text"),
+    ],
 )
 def test_the_accept_header_chooses_the_format(accept, content_type):
     body, given = exposition(HubCollector([row()], []), accept, [])
@@ -163,7 +185,11 @@ def test_close_codes_are_capped_too_but_not_as_narrowly():
     assert (61, 140, 200) == (len(kept), kept[OTHER], sum(kept.values()))
 
 
-@given(st.lists(counts(), max_size=6, unique_by=lambda row: (row.consumer, row.tenant)), st.integers(1, 3), st.integers(1, 3))
+@given(
+    st.lists(counts(), max_size=4, unique_by=lambda row: (row.consumer, row.tenant)),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
 def test_caps_lose_no_number(rows, max_tenants, max_types):
     before = [counted.pack() for counted in rows]
     found = samples(page(rows, max_tenants=max_tenants, max_types=max_types))
@@ -176,7 +202,7 @@ def test_caps_lose_no_number(rows, max_tenants, max_types):
     assert len(types.keys() - {OTHER}) <= max_types
 
 
-@given(st.lists(counts(), max_size=5, unique_by=lambda row: (row.consumer, row.tenant)), st.integers(1, 3))
+@given(st.lists(counts(), max_size=3, unique_by=lambda row: (row.consumer, row.tenant)), st.integers(1, 3))
 def test_capping_merges_whole_rows(rows, max_tenants):
     total, merged = Counts(), Counts()
     for counted in rows:

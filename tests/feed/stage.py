@@ -67,9 +67,7 @@ class Stage:
         self.config = Config(**settings)
         self.instruments = Instruments(self.config, self.clock)
         self.ledger = self.instruments.ledger
-        self.bus = MemoryBus(
-            self.clock.monotonic, self.config.event_retention, self.config.event_retention_seconds
-        )
+        self.bus = MemoryBus(self.clock.monotonic, self.config.event_retention, self.config.event_retention_seconds)
         self.node = Node(self.instruments, self.bus)
         attach_fleet(self.node)
         attach_feed(self.node)

@@ -215,7 +215,10 @@ async def test_operators_are_told_when_the_log_moved_on_without_the_service(monk
 TENANTS = ["", "acme", "globex"]
 STEPS = st.one_of(
     st.tuples(
-        st.just("happen"), st.sampled_from(TENANTS), st.sampled_from(["connection.opened", "handler.error"]), st.booleans()
+        st.just("happen"),
+        st.sampled_from(TENANTS),
+        st.sampled_from(["connection.opened", "handler.error"]),
+        st.booleans(),
     ),
     st.tuples(st.just("read"), st.integers(1, 50)),
     st.tuples(st.just("burst"), st.integers(1, 30)),
@@ -235,10 +238,17 @@ STEPS = st.one_of(
 @example(
     # The bus is ahead of the service while somebody comes back: the replay is first, the live event the second.
     steps=[
-        ("read", 50), ("happen", "", "handler.error", False), ("disconnect",), ("read", 50),
-        ("happen", "", "handler.error", True), ("read", 50),
+        ("read", 50),
+        ("happen", "", "handler.error", False),
+        ("disconnect",),
+        ("read", 50),
+        ("happen", "", "handler.error", True),
+        ("read", 50),
     ],
-    tenants=None, severities=None, buffer=1000, retention=1000,
+    tenants=None,
+    severities=None,
+    buffer=1000,
+    retention=1000,
 )
 @settings(max_examples=80, deadline=None)
 def test_each_wanted_event_is_seen_exactly_once_and_in_order_or_lies_in_an_explicit_gap(

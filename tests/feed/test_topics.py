@@ -119,7 +119,10 @@ async def test_metrics_are_sent_when_they_change_and_only_those(registry):
         await on.tick()
         operator = on.operator()
         [_, snapshot] = await operator.ask(type="subscribe", topics=["metrics"])
-        assert [(row["name"], row["value"]) for row in snapshot["metrics"]] == [("orders_total", 1), ("queue_seconds", 0)]
+        assert [(row["name"], row["value"]) for row in snapshot["metrics"]] == [
+            ("orders_total", 1),
+            ("queue_seconds", 0),
+        ]
         for _ in range(5):
             await on.tick()
             assert of_type(await operator.read(), "delta") == []

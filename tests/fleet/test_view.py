@@ -99,7 +99,12 @@ def test_rates_are_unknown_in_the_first_tick_and_known_in_the_second():
     assert UNKNOWN == view.rows["chat", "north"].rates == view.totals[ALL].rates
     process.row().accepted = 106
     tick(view, 102.0, process)
-    assert view.rows["chat", "north"].rates.connect == view.totals[ALL].rates.connect == view.totals["north"].rates.connect == 3
+    assert (
+        view.rows["chat", "north"].rates.connect
+        == view.totals[ALL].rates.connect
+        == view.totals["north"].rates.connect
+        == 3
+    )
 
 
 def test_rates_are_over_the_time_between_two_samples_not_between_two_ticks():
@@ -158,11 +163,11 @@ def test_quantiles_come_from_what_happened_since_the_last_tick():
     for _ in range(1000):
         process.row().latency.observe(20.0)
     tick(view, 100.0, process)
-    assert (None, None, None) == view.rows["chat", "north"].latency
+    assert {None} == set(view.rows["chat", "north"].latency)
     process.row().latency.observe(0.004)
     tick(view, 101.0, process)
-    assert all(0.0025 <= quantile <= 0.005 for quantile in view.rows["chat", "north"].latency if quantile is not None)
-    assert (None, None, None) == view.rows["chat", "north"].wait
+    assert [True] * 3 == [0.0025 <= (quantile or 0) <= 0.005 for quantile in view.rows["chat", "north"].latency]
+    assert {None} == set(view.rows["chat", "north"].wait)
 
 
 # --- what is new since a version -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.docs.markdown import Block
 from tests.host.guide import OPERATOR, Host, diffs, marked, network, normalised
@@ -112,9 +113,8 @@ def samples(server: Process) -> dict[str, float]:
     return {" ".join([sample.name, *map(sample.labels.get, sorted(sample.labels))]): sample.value for sample in found}
 
 
-def log_in(server: Process, password: str) -> httpx.Client:
-    """Log in through the form; return a browser's worth of cookies."""
-    browser = httpx.Client(base_url=server.url, follow_redirects=True)
+def log_in(browser: httpx.Client, password: str) -> None:
+    """Log in through the form, to which the page leads."""
     form = browser.get("/hub/").raise_for_status()
     assert form.url.path == "/hub/login/"
     fields = {"username": OPERATOR, "password": password, "next": "/hub/"}
@@ -122,7 +122,6 @@ def log_in(server: Process, password: str) -> httpx.Client:
     assert token is not None
     answer = browser.post("/hub/login/", data={**fields, "csrfmiddlewaretoken": token[1]})
     assert answer.raise_for_status().url.path == "/hub/", answer.text
-    return browser
 
 
 def check_page(browser: httpx.Client) -> None:
@@ -139,7 +138,7 @@ def check_page(browser: httpx.Client) -> None:
 def open_feed(server: Process, browser: httpx.Client | None) -> ClientConnection:
     """Open the feed as the page's browser would."""
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items()) if browser else ""
-    return connect(f"ws://{server.host}/ws/ops/", origin=server.url, additional_headers={"Cookie": cookies})
+    return connect(f"ws://{server.host}/ws/ops/", origin=Origin(server.url), additional_headers={"Cookie": cookies})
 
 
 def check_feed(server: Process, browser: httpx.Client) -> None:
@@ -252,7 +251,8 @@ def test_a_host_installs_uses_switches_off_and_removes_the_hub(host):
 
     with host.serve(command("serve")) as server:
         assert conversation(server) == bare
-        with log_in(server, password[1]) as browser:
+        with httpx.Client(base_url=server.url, follow_redirects=True) as browser:
+            log_in(browser, password[1])
             check_page(browser)
             check_feed(server, browser)
         check_numbers(server)

@@ -60,7 +60,9 @@ class Peer:
         answer.cancel()
         if self.task.done():
             self.task.result()
-        raise AssertionError(f"nothing came within {seconds} s" if not self.task.done() else "the application has ended")
+        raise AssertionError(
+            f"nothing came within {seconds} s" if not self.task.done() else "the application has ended"
+        )
 
     async def connect(self) -> Message:
         self.start()

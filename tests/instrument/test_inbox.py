@@ -52,7 +52,9 @@ class Tap:
         raise AssertionError
 
 
-def make_inbox(max_messages: int = 64, max_bytes: int = 1 << 20, monotonic: Callable[[], float] = time.monotonic) -> Inbox:
+def make_inbox(
+    max_messages: int = 64, max_bytes: int = 1 << 20, monotonic: Callable[[], float] = time.monotonic
+) -> Inbox:
     return Inbox(monotonic, max_messages, max_bytes)
 
 
@@ -122,7 +124,10 @@ class Gate:
 def test_every_message_is_dispatched_once_and_in_the_order_of_its_source(client, layer, polite_taps, polite, limit):
     async def both() -> None:
         log = Log(client + layer, polite=polite)
-        taps = Tap(map(frame, range(client)), polite=polite_taps), Tap(map(layer_message, range(layer)), polite=polite_taps)
+        taps = (
+            Tap(map(frame, range(client)), polite=polite_taps),
+            Tap(map(layer_message, range(layer)), polite=polite_taps),
+        )
         with pytest.raises(Done):
             await asyncio.wait_for(run(make_inbox(limit), log, *taps), 10)
         seen: dict[str, list[int]] = {"websocket.receive": [], "chat.say": []}
@@ -302,7 +307,9 @@ async def test_what_the_client_s_source_raises_comes_after_what_it_gave(error):
 async def test_what_the_layer_raises_comes_after_what_it_gave():
     log = Log(99)
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(run(make_inbox(), log, Tap([]), Tap(map(layer_message, range(3)), ConnectionError())), 10)
+        await asyncio.wait_for(
+            run(make_inbox(), log, Tap([]), Tap(map(layer_message, range(3)), ConnectionError())), 10
+        )
     assert len(log.seen) == 3
 
 
@@ -406,7 +413,14 @@ async def test_each_message_comes_with_the_time_of_its_arrival_and_its_size():
 
 @pytest.mark.parametrize(
     ("message", "size"),
-    [({"text": "abc"}, 3), ({"bytes": b"abcd"}, 4), ({"text": None, "bytes": b"a"}, 1), ({}, 0), ({"bytes": None}, 0), ({"text": ""}, 0)],
+    [
+        ({"text": "abc"}, 3),
+        ({"bytes": b"abcd"}, 4),
+        ({"text": None, "bytes": b"a"}, 1),
+        ({}, 0),
+        ({"bytes": None}, 0),
+        ({"text": ""}, 0),
+    ],
 )
 def test_the_size_of_a_payload(message, size):
     assert size == payload_size(message)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from channels.consumer import AsyncConsumer, SyncConsumer
@@ -153,7 +153,14 @@ async def test_a_connection_leaves_nothing_on_the_consumer(shared, kind):
 async def test_json_is_counted_by_type_known_ones_only(shared, kind):
     peer = Peer(kind.as_asgi())
     await peer.connect()
-    for content in ({"type": "chat.say"}, {"type": "order.placed"}, {"type": "x" * 50}, {"type": 7}, {"no": "type"}, [1]):
+    for content in (
+        {"type": "chat.say"},
+        {"type": "order.placed"},
+        {"type": "x" * 50},
+        {"type": 7},
+        {"no": "type"},
+        [1],
+    ):
         await peer.ask(json.dumps(content))
     await peer.disconnect()
     expected = {"chat.say": 1, "order.placed": 1, "other": 2, "text": 2}
@@ -253,7 +260,7 @@ async def test_a_consumer_is_known_by_its_class_or_the_name_it_chose(shared, kin
 
 
 class ByShop(Text):
-    asked: list[str] = []
+    asked: ClassVar[list[str]] = []
 
     def get_hub_tenant(self):
         self.asked.append(self.scope["shop"])
@@ -460,7 +467,10 @@ class Outer(Mixin, AsyncConsumer):
         raise StopConsumer
 
 
-@pytest.mark.parametrize("wrapped", [True, pytest.param(False, marks=pytest.mark.xfail(reason="only the wrapper's scope tells", strict=True))])
+@pytest.mark.parametrize(
+    "wrapped",
+    [True, pytest.param(False, marks=pytest.mark.xfail(reason="only the wrapper's scope tells", strict=True))],
+)
 async def test_nested_consumers_count_one_connection(shared, wrapped):
     from hub import monitor
 
@@ -541,6 +551,8 @@ def test_the_mixin_beside_other_mixins_may_stand_anywhere_before_the_consumer():
 
 def test_a_consumer_gives_arguments_of_its_class_on():
     class Base(AsyncConsumer):
+        flavour: str
+
         def __init_subclass__(cls, flavour: str = "", **kwargs: Any) -> None:
             super().__init_subclass__(**kwargs)
             cls.flavour = flavour

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from channels.exceptions import StopConsumer
 
-from hub.core.ledger import Connection, Counts
+from hub.core.ledger import Counts
 from hub.instrument.observer import Observer
 from hub.instrument.state import Instruments
 from tests.handclock import HandClock
@@ -51,7 +51,17 @@ def text(content: str) -> dict:
 
 @pytest.mark.parametrize(
     "message",
-    [text("x"), {"type": "websocket.close"}, {"type": "websocket.accept"}, {}, {"type": None}, {"type": ["x"]}, None, 7, "text"],
+    [
+        text("x"),
+        {"type": "websocket.close"},
+        {"type": "websocket.accept"},
+        {},
+        {"type": None},
+        {"type": ["x"]},
+        None,
+        7,
+        "text",
+    ],
     ids=repr,
 )
 async def test_whatever_is_sent_reaches_the_server_as_it_is_and_its_answer_comes_back(observer, message):
@@ -68,7 +78,9 @@ async def test_frames_are_counted_when_the_server_has_taken_them(observer):
     assert ({"text": 1, "binary": 2}, 6) == (row(observer).sent, row(observer).sent_bytes)
 
 
-@pytest.mark.parametrize(("error", "lost"), [(BrokenPipeError(), {"after_close": 1}), (RuntimeError(), {}), (asyncio.CancelledError(), {})])
+@pytest.mark.parametrize(
+    ("error", "lost"), [(BrokenPipeError(), {"after_close": 1}), (RuntimeError(), {}), (asyncio.CancelledError(), {})]
+)
 async def test_a_frame_that_the_server_refused_is_not_counted_as_sent(observer, error, lost):
     with pytest.raises(type(error)):
         await observer.observe_send(Server(error))(text("x"))
@@ -144,7 +156,7 @@ async def test_a_handler_s_time_and_the_wait_before_it_are_measured(observer, cl
     assert await dispatch(observer, clock, RECEIVE) == pytest.approx(1000.2)
     counts = row(observer)
     assert ({"text": 1}, 5) == (counts.received, counts.received_bytes)
-    assert (pytest.approx(0.2), pytest.approx(0.5)) == (counts.latency.sum, counts.wait.sum)
+    assert (counts.latency.sum, counts.wait.sum) == pytest.approx((0.2, 0.5))
 
 
 async def test_a_wait_that_is_not_known_is_not_guessed(observer, clock):
@@ -158,7 +170,9 @@ async def test_the_handshake_and_the_end_are_no_messages(observer, clock, kind):
     assert (0, {}, {}) == (row(observer).latency.count, row(observer).received, row(observer).layer)
 
 
-@pytest.mark.parametrize(("error", "errors"), [(ValueError(), {"ValueError": 1}), (StopConsumer(), {}), (asyncio.CancelledError(), {})])
+@pytest.mark.parametrize(
+    ("error", "errors"), [(ValueError(), {"ValueError": 1}), (StopConsumer(), {}), (asyncio.CancelledError(), {})]
+)
 async def test_a_message_counts_as_received_however_its_handler_ends(observer, clock, error, errors):
     with pytest.raises(type(error)) as raised:
         await dispatch(observer, clock, RECEIVE, error)

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 from channels.auth import AuthMiddlewareStack
 from channels.consumer import AsyncConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
-from django.urls import path, re_path
+from django import urls
 
 from hub.instrument.routes import websocket_routes
+
+#: Django's types know of views only.
+path: Any = urls.path
+re_path: Any = urls.re_path
 
 
 class Chat(AsyncConsumer):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet import abstract
@@ -12,7 +12,7 @@ from hub.instrument.servers import outbound_bytes
 from tests.instrument.peer import Peer
 
 
-class DaphneTransport(abstract.FileDescriptor):  # type: ignore[misc] - Twisted has no types
+class DaphneTransport(abstract.FileDescriptor):
     """Twisted's own transport, whose socket takes nothing."""
 
     connected = 1
@@ -36,7 +36,7 @@ async def handle_reply(protocol: Protocol, message: Any) -> None:
 
 
 def test_what_waits_in_daphne_is_read_from_twisted_s_two_buffers():
-    transport = DaphneTransport(reactor=object())
+    transport = DaphneTransport(reactor=cast("Any", object()))
     send = partial(handle_reply, Protocol(transport))
     assert outbound_bytes(send) == 0
     transport.write(b"x" * 1000)
@@ -60,7 +60,16 @@ async def test_what_waits_in_uvicorn_is_read_from_asyncio_s_transport():
 
 @pytest.mark.parametrize(
     "send",
-    [None, print, object(), partial(print), partial(print, 1), Protocol(None).send, Peer(None).send, lambda message: None],
+    [
+        None,
+        print,
+        object(),
+        partial(print),
+        partial(print, 1),
+        Protocol(None).send,
+        Peer(None).send,
+        lambda message: None,
+    ],
     ids=lambda send: type(send).__name__,
 )
 def test_of_an_unknown_server_nothing_is_known(send):

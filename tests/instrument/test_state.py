@@ -74,7 +74,9 @@ def test_a_connection_that_is_never_accepted_has_failed(made, sent, error, reaso
 # --- errors of handlers -------------------------------------------------------------------------------------------
 
 
-def raise_in_handler(made: Instruments, text: str = "no ann@example.org", kind: str = "websocket.receive") -> Connection:
+def raise_in_handler(
+    made: Instruments, text: str = "no ann@example.org", kind: str = "websocket.receive"
+) -> Connection:
     connection = opened(made)
     try:
         raise LookupError(text)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from channels.db import aclose_old_connections
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import OperationalError, connection, connections
 
@@ -80,7 +81,9 @@ async def test_without_connections_it_is_never_due(fresh, clock):
 @pytest.mark.parametrize("where", ["the shared sync thread", "another thread"])
 async def test_opening_a_connection_makes_it_due_and_so_does_each_query(fresh, thread, where):
     async def run_query() -> None:
-        await (sync_to_async(query)() if where == "the shared sync thread" else asyncio.wrap_future(thread.submit(query)))
+        await (
+            sync_to_async(query)() if where == "the shared sync thread" else asyncio.wrap_future(thread.submit(query))
+        )
 
     for _ in range(3):
         await run_query()
@@ -137,7 +140,8 @@ async def test_a_connection_that_is_opened_again_is_watched_once(fresh, thread):
 
 async def test_a_thread_that_ended_leaves_no_connection_behind(fresh):
     with ThreadPoolExecutor(1) as executor:
-        executor.submit(lambda: (query(), connections.close_all())).result()
+        executor.submit(query).result()
+        executor.submit(connections.close_all).result()
     gc.collect()
     assert len(fresh._connections) == 0
 
@@ -190,16 +194,14 @@ class Hops:
     """Counts how often Channels' sweep hopped to the shared sync thread."""
 
     def __init__(self, monkeypatch) -> None:
-        import channels.consumer
-
         self.count = 0
-        real = channels.consumer.aclose_old_connections
+        real = aclose_old_connections
 
         async def counted() -> None:
             self.count += 1
             await real()
 
-        monkeypatch.setattr(channels.consumer, "aclose_old_connections", counted)
+        monkeypatch.setattr("channels.consumer.aclose_old_connections", counted)
         monkeypatch.setattr(sweep, "aclose_old_connections", counted)
 
 

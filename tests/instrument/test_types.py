@@ -33,11 +33,24 @@ def test_declared_types_count_by_name():
 
 
 def test_types_with_a_handler_count_by_name_also_those_of_a_base():
-    assert ["chat.say", "chat.leave", "chat_say"] == [names.label(name) for name in ("chat.say", "chat.leave", "chat_say")]
+    assert ["chat.say", "chat.leave", "chat_say"] == [
+        names.label(name) for name in ("chat.say", "chat.leave", "chat_say")
+    ]
 
 
 def test_nothing_else_is_a_label():
-    for name in ("chat.shout", "chat.limit", ".secret", "_secret", "", "websocket.receive", "send", "accept", "dispatch", "get.hub.tenant"):
+    for name in (
+        "chat.shout",
+        "chat.limit",
+        ".secret",
+        "_secret",
+        "",
+        "websocket.receive",
+        "send",
+        "accept",
+        "dispatch",
+        "get.hub.tenant",
+    ):
         assert names.label(name) == OTHER, name
 
 

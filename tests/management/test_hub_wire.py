@@ -44,7 +44,7 @@ def test_a_file_out_of_date_is_an_error_that_says_what_to_run_and_changes_nothin
     file = tmp_path / "schema.json"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(CommandError, match="run manage.py hub_wire"):
+    with pytest.raises(CommandError, match=r"run manage\.py hub_wire"):
         call_command("hub_wire", file, check=True)
     assert content == (file.read_text() if file.exists() else None)
 

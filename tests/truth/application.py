@@ -1,5 +1,6 @@
 """The host's ASGI application, monitored as the integration guide says."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -36,7 +37,15 @@ async def witnessed_application(scope: Any, receive: Any, send: Any) -> None:
         return message
 
     async def witnessed_send(message: Any) -> None:
-        await send(message)
+        try:
+            await send(message)
+        except BaseException:
+            witnessed["refused"][consumer] += message["type"] == "websocket.send"
+            raise
         witnessed["sent"][consumer] += message["type"] == "websocket.send"
 
-    await application(scope, witnessed_receive, witnessed_send)
+    try:
+        await application(scope, witnessed_receive, witnessed_send)
+    except asyncio.CancelledError:
+        witnessed["cancelled"][consumer] += 1
+        raise

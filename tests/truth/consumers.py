@@ -11,7 +11,9 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer, AsyncWebsocke
 from hub import MonitoredConsumerMixin
 
 #: Counted by this host, not by the hub: by what is counted, then by consumer.
-witnessed: dict[str, Counter[str]] = {"arrived": Counter(), "handled": Counter(), "sent": Counter(), "hanging": Counter()}
+witnessed: dict[str, Counter[str]] = {
+    what: Counter() for what in ("arrived", "handled", "sent", "refused", "cancelled", "hanging")
+}
 
 
 class DeviceError(Exception):
@@ -68,6 +70,8 @@ class Obedient:
         if verb == "end":
             await consumer.close(int(rest))
         elif verb == "cancel":
+            # So that the client knows: its own end must come after this one.
+            await consumer.send(text_data="going")
             task = asyncio.current_task()
             assert task is not None
             task.cancel()

@@ -59,7 +59,7 @@ class Wire(asyncio.Protocol):
                 return
             self._buffer = rest
             self.status = int(head.split(b" ", 2)[1])
-            self.answered.set_result(self.status)
+            self._answer(self.status)
         if self.status == 101:
             self._read_frames()
             if self._enough is not None and self._received >= self._wanted:
@@ -97,10 +97,13 @@ class Wire(asyncio.Protocol):
         self.sizes[kind] += len(payload)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self.answered.done():
-            self.answered.set_result(0)
+        self._answer(0)
         self.lost.set_result(None)
         self._wake()
+
+    def _answer(self, status: int) -> None:
+        if not self.answered.done():
+            self.answered.set_result(status)
 
     def _wake(self) -> None:
         if self._enough is not None and not self._enough.done():

@@ -42,7 +42,7 @@ def traffic(ledger, registry):
         counts = ledger.settle(connection)
         counts.arrived = messages + 1
         counts.received = {"say": messages}
-        counts.sent = {"said": messages, "odd \"type\"\\\n": 1}
+        counts.sent = {"said": messages, 'odd "type"\\\n': 1}
         counts.errors = {"ValueError": 1}
         counts.lost = {"teardown": 1}
         counts.layer = {"chat.event": 2}
