@@ -40,29 +40,32 @@ def rates_of(change: Counts, seconds: float) -> Rates:
 class Window:
     """Latency and waiting times of the last `WINDOW` ticks."""
 
-    __slots__ = ("_latency", "_ticks", "_wait")
+    __slots__ = ("_busy", "_latency", "_ticks", "_wait")
 
     def __init__(self) -> None:
         self._ticks: deque[tuple[Histogram, Histogram] | None] = deque()
         self._latency = Histogram(LATENCY_BOUNDS)
         self._wait = Histogram(LATENCY_BOUNDS)
+        self._busy = 0
 
     def push(self, change: Counts | None) -> None:
         """Add a tick's change, None for nothing, and let go of the oldest."""
         self._ticks.append(None if change is None else (change.latency, change.wait))
         if change is not None:
+            self._busy += 1
             self._latency.merge(change.latency)
             self._wait.merge(change.wait)
         if len(self._ticks) > WINDOW:
             gone = self._ticks.popleft()
             if gone is not None:
+                self._busy -= 1
                 self._latency = self._latency.since(gone[0])
                 self._wait = self._wait.since(gone[1])
 
     @property
     def empty(self) -> bool:
         """Whether nothing happened within the window."""
-        return all(tick is None for tick in self._ticks)
+        return self._busy == 0
 
     def latency(self) -> tuple[float | None, ...]:
         """Quantiles of the time in handlers, in seconds."""

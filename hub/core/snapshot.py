@@ -37,9 +37,21 @@ class NodeSnapshot:
     sampler_seconds: float = 0.0
     loop_lag: float | None = None
 
-    def counts(self) -> dict[Key, Counts]:
-        """The rows, unpacked, by consumer and tenant."""
-        return {(row[0], row[1]): Counts.unpack(row) for row in self.rows}
+    def counts(self, before: "NodeSnapshot | None" = None, known: dict[Key, Counts] | None = None) -> dict[Key, Counts]:
+        """
+        The rows, unpacked, by consumer and tenant.
+
+        Args:
+            before: An earlier snapshot of the same boot.
+            known: Its rows, unpacked: those that have not changed are taken from there.
+        """
+        earlier = {} if before is None else {(row[0], row[1]): row for row in before.rows}
+        known = known or {}
+        return {
+            key: known[key] if key in known and earlier.get(key) == row else Counts.unpack(row)
+            for row in self.rows
+            for key in ((row[0], row[1]),)
+        }
 
     def pack(self) -> dict[str, Any]:
         """Plain values, to travel on the bus."""
@@ -52,21 +64,28 @@ class NodeSnapshot:
 
 
 def merge(parts: Iterable[dict[Key, Counts]]) -> dict[Key, Counts]:
-    """Sum counts by consumer and tenant over several nodes; the parts stay as they are."""
+    """
+    Sum counts by consumer and tenant over several nodes.
+
+    The parts stay as they are. A row that only one of them has is shared with it: nobody may change the result.
+    """
     merged: dict[Key, Counts] = {}
+    own: set[Key] = set()
     for part in parts:
         for key, counts in part.items():
-            merged.setdefault(key, Counts(*key)).add(counts)
+            if key not in merged:
+                merged[key] = counts
+                continue
+            if key not in own:
+                first, merged[key] = merged[key], Counts(*key)
+                merged[key].add(first)
+                own.add(key)
+            merged[key].add(counts)
     return merged
 
 
-def change(now: dict[Key, Counts], before: dict[Key, Counts]) -> dict[Key, Counts]:
-    """What one boot counted between two of its snapshots; keys without a change are left out."""
-    grown = {}
-    for key, counts in now.items():
-        earlier = before.get(key)
-        if earlier is None:
-            grown[key] = counts
-        elif not counts.same(earlier):
-            grown[key] = counts.since(earlier)
-    return grown
+def change_of(counts: Counts, earlier: Counts | None) -> Counts | None:
+    """What one boot counted for a row since an earlier snapshot, all of it for a new row; None for nothing."""
+    if earlier is None:
+        return counts
+    return None if earlier is counts or counts.same(earlier) else counts.since(earlier)

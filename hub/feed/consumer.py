@@ -6,6 +6,7 @@ the server's write buffer before it sends, because Daphne's ``send`` never waits
 """
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any, cast
 
 from channels.consumer import get_handler_name
@@ -146,10 +147,11 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
                     await self._send_next(service)
             await self._close_session(service, self.session.close_code)
         except OSError:
-            pass  # the operator has gone; its disconnect follows
+            # The operator has gone; its disconnect follows.
+            service.listeners.discard(self)
         except Exception as error:  # noqa: BLE001 - the border: a fault here must be seen, and end this feed only
             record_fault("feed sender", error)
-            await self.close(1011)
+            await self.close(wire.CLOSE_INTERNAL_ERROR)
 
     async def _send_next(self, service: FeedService) -> None:
         frame = self.session.next_frame(service.node.clock.monotonic(), service.cursor)
@@ -174,18 +176,16 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         return None if connection is None else connection.raw_send
 
     async def _send_frame(self, frame: str | bytes) -> None:
-        if isinstance(frame, str):
-            await self.send(text_data=frame)
-        else:
-            await self.send(bytes_data=frame)
+        sending = self.send(text_data=frame) if isinstance(frame, str) else self.send(bytes_data=frame)
+        await _unless_gone(sending)
 
     async def _close_session(self, service: FeedService, code: int) -> None:
         service.listeners.discard(self)
         if code == wire.CLOSE_TOO_SLOW:
             service.closed_slow += 1
-            await self.close(code, reason=service.cursor)
+            await _unless_gone(self.close(code, reason=service.cursor))
         else:
-            await self.close(code)
+            await _unless_gone(self.close(code))
 
     # --- rights ---
 
@@ -220,6 +220,14 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         if mine is not None and theirs is not None and theirs.session_key == mine.session_key and self._service:
             self.session.close_code = wire.CLOSE_NOT_LOGGED_IN
             self._service.node.loop.call_soon_threadsafe(self.wake)
+
+
+async def _unless_gone(sending: Awaitable[None]) -> None:
+    """Let the server send; what it raises while a connection is closing differs from server to server."""
+    try:
+        await sending
+    except Exception as error:
+        raise ConnectionResetError("the operator is leaving") from error
 
 
 def _refusal(operator: Operator | None) -> int:

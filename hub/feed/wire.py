@@ -30,9 +30,10 @@ CLOSE_NOT_LOGGED_IN = 4401
 CLOSE_NOT_ALLOWED = 4403
 CLOSE_TOO_SLOW = 4408
 CLOSE_FLOOD = 4429
-#: RFC 6455's registry: come back at once, and come back later.
-CLOSE_RESTART = 1012
-CLOSE_TRY_LATER = 1013
+#: Come back at once, something broke, come back later. Not the registered 1012, 1011 and 1013: Daphne may not send them.
+CLOSE_INTERNAL_ERROR = 4500
+CLOSE_RESTART = 4205
+CLOSE_TRY_LATER = 4503
 
 Topic = Literal["totals", "consumers", "nodes", "metrics", "events"]
 TOPICS: tuple[Topic, ...] = ("totals", "consumers", "nodes", "metrics", "events")

@@ -1,5 +1,7 @@
 """Keeps a node's view of the fleet fresh: reads the bus on each tick."""
 
+import asyncio
+
 from hub.core.history import History
 from hub.core.snapshot import NodeSnapshot
 from hub.fleet.view import COLUMNS, FleetView
@@ -12,6 +14,8 @@ def attach(node: Node) -> None:
 
     async def renew(now: float) -> None:
         packed = await node.bus.snapshots()
-        view.renew([NodeSnapshot.unpack(snapshot) for snapshot in packed], now)
+        for _ in view.renew_in_steps([NodeSnapshot.unpack(snapshot) for snapshot in packed], now):
+            # A large fleet takes a while: let everybody else have their turn.
+            await asyncio.sleep(0)
 
     node.add(view, renew)

@@ -5,14 +5,14 @@ A view has a version, the number of its tick. Each row keeps the version at whic
 can be told what is new since any version.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from hub.core.history import History
 from hub.core.ledger import Counts
 from hub.core.rates import Rates, Window, rates_of
-from hub.core.snapshot import Key, NodeSnapshot, change, merge
+from hub.core.snapshot import Key, NodeSnapshot, change_of, merge
 
 #: The columns of the history; the wire names them.
 COLUMNS = (
@@ -25,16 +25,26 @@ DETAIL_STEP, DETAIL_LENGTH = 10.0, 360
 #: Versions for which removed rows are remembered: longer than the slowest cadence.
 REMOVED_KEPT = 60
 
+#: Rows that are renewed between two pauses: about a millisecond.
+SLICE = 20
+
 ALL = None
 """The scope of all tenants; any other scope is a tenant's name."""
 
 
 @dataclass(slots=True)
 class Row:
-    """Counts of a consumer and tenant, of a tenant, or of the fleet, with what follows from them."""
+    """
+    Counts of a consumer and tenant, of a tenant, or of the fleet, with what follows from them.
+
+    Attributes:
+        version: The tick at which it last changed.
+        resting: Nothing has happened within the window, and all rates are known to be zero.
+    """
 
     counts: Counts
     version: int = 0
+    resting: bool = False
     rates: Rates = field(default_factory=Rates)
     window: Window = field(default_factory=Window)
     latency: tuple[float | None, ...] = (None, None, None)
@@ -42,17 +52,17 @@ class Row:
 
     def renew(self, counts: Counts, grown: Counts | None, seconds: float | None, version: int) -> None:
         """Take the counts of a new tick; ``seconds`` is None where rates can't be known."""
+        self.counts = counts
+        if grown is None and self.resting and seconds is not None and self.version:
+            return
         before = (self.rates, self.latency, self.wait)
         if grown is not None or not self.window.empty:
             self.window.push(grown)
             self.latency, self.wait = self.window.latency(), self.window.wait()
-        if seconds is None:
-            self.rates = Rates()
-        else:
-            self.rates = rates_of(grown or _NOTHING, seconds)
+        self.rates = Rates() if seconds is None else rates_of(grown or _NOTHING, seconds)
+        self.resting = grown is None and seconds is not None and self.window.empty
         if grown is not None or before != (self.rates, self.latency, self.wait) or not self.version:
             self.version = version
-        self.counts = counts
 
     def point(self) -> tuple[float | None, ...]:
         """The columns of the history."""
@@ -89,61 +99,118 @@ class FleetView:
         self.totals: dict[str | None, Row] = {ALL: Row(Counts())}
         self.removed: dict[Key, int] = {}
         self.nodes: dict[str, NodeSnapshot] = {}
-        self._before: dict[str, tuple[float, dict[Key, Counts]]] = {}
+        self._before: dict[str, tuple[NodeSnapshot, dict[Key, Counts]]] = {}
+        self._merged: dict[Key, Counts] = {}
+        self._sums: dict[str | None, Counts] = {}
         self._detail_step = 0.0
 
     def renew(self, snapshots: Iterable[NodeSnapshot], now: float) -> None:
+        """Take the newest snapshots of all live nodes, at once; see `renew_in_steps`."""
+        for _ in self.renew_in_steps(snapshots, now):
+            pass
+
+    def renew_in_steps(self, snapshots: Iterable[NodeSnapshot], now: float) -> Iterator[None]:
         """
-        Take the newest snapshots of all live nodes.
+        Take the newest snapshots of all live nodes, pausing after each `SLICE` of rows.
+
+        Between two steps some rows are of the new tick already; their version says so, and values are absolute, so
+        that whoever looks meanwhile is told of them twice at the worst.
 
         Args:
             now: Wall-clock time, in seconds.
         """
-        self.version += 1
-        self.nodes = {snapshot.node: snapshot for snapshot in snapshots}
-        parts = {snapshot.boot: (snapshot.at, snapshot.counts()) for snapshot in self.nodes.values()}
-        grown = merge(
-            change(counts, self._before[boot][1]) for boot, (_, counts) in parts.items() if boot in self._before
-        )
+        nodes = {snapshot.node: snapshot for snapshot in snapshots}
+        parts: dict[str, tuple[NodeSnapshot, dict[Key, Counts]]] = {}
+        for snapshot in nodes.values():
+            parts[snapshot.boot] = (snapshot, self._unpacked(snapshot))
+            yield
+        grown = yield from self._changes(parts)
         merged = merge(counts for _, counts in parts.values())
         seconds = self._elapsed(parts)
         # What only a node that has just joined has counted may be years old: its rates are not known yet.
         known = {key for boot, (_, counts) in parts.items() if boot in self._before for key in counts}
-        self._before, self.at = parts, now
-        self._renew_rows(merged, grown, dict.fromkeys(known, seconds))
-        self._renew_totals(merged, grown, {ALL: seconds, **{tenant: seconds for _, tenant in known}})
+        yield from self._renew_rows(merged, grown, dict.fromkeys(known, seconds))
+        yield from self._renew_totals(merged, grown, {ALL: seconds, **{tenant: seconds for _, tenant in known}})
+        self.version, self.nodes, self._before, self.at = self.version + 1, nodes, parts, now
         self._record(now)
 
-    def _elapsed(self, parts: dict[str, tuple[float, Any]]) -> float | None:
+    def _unpacked(self, snapshot: NodeSnapshot) -> dict[Key, Counts]:
+        before, known = self._before.get(snapshot.boot, (None, None))
+        return snapshot.counts(before, known)
+
+    def _changes(
+        self, parts: dict[str, tuple[NodeSnapshot, dict[Key, Counts]]]
+    ) -> Generator[None, None, dict[Key, Counts]]:
+        """What all boots that were there before have counted since; keys without a change are left out."""
+        changes = []
+        for boot, (_, counts) in parts.items():
+            if boot not in self._before:
+                continue
+            before, grown = self._before[boot][1], {}
+            for number, (key, row) in enumerate(counts.items()):
+                change = change_of(row, before.get(key))
+                if change is not None:
+                    grown[key] = change
+                if number % SLICE == 0:
+                    yield
+            changes.append(grown)
+        return merge(changes)
+
+    def _elapsed(self, parts: dict[str, tuple[NodeSnapshot, Any]]) -> float | None:
         """Seconds between this tick's samples and the last one's; None if no node was there before."""
-        spans = [at - self._before[boot][0] for boot, (at, _) in parts.items() if boot in self._before]
+        spans = [
+            snapshot.at - self._before[boot][0].at for boot, (snapshot, _) in parts.items() if boot in self._before
+        ]
         longest = max(spans, default=0.0)
         return longest if longest > 0 else None
 
     def _renew_rows(
         self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: dict[Key, float | None]
-    ) -> None:
-        for key, counts in merged.items():
+    ) -> Iterator[None]:
+        version = self.version + 1
+        for number, (key, counts) in enumerate(merged.items()):
             row = self.rows.get(key)
             if row is None:
                 row = self.rows[key] = Row(counts)
                 self.removed.pop(key, None)
-            row.renew(counts, grown.get(key), seconds.get(key), self.version)
+            row.renew(counts, grown.get(key), seconds.get(key), version)
+            if number % SLICE == 0:
+                yield
         for key in self.rows.keys() - merged.keys():
             del self.rows[key]
-            self.removed[key] = self.version
-        self.removed = {key: gone for key, gone in self.removed.items() if gone > self.version - REMOVED_KEPT}
+            self.removed[key] = version
+        self.removed = {key: gone for key, gone in self.removed.items() if gone > version - REMOVED_KEPT}
 
     def _renew_totals(
         self, merged: dict[Key, Counts], grown: dict[Key, Counts], seconds: dict[str | None, float | None]
-    ) -> None:
-        sums, changes = sum_by_scope(merged), sum_by_scope(grown)
-        sums.setdefault(ALL, Counts())
+    ) -> Iterator[None]:
+        sums = yield from self._sums_of(merged)
+        changes = yield from sums_by_tenant(grown)
+        if changes:
+            changes[ALL] = yield from sum_of(list(changes.values()))
         for scope, counts in sums.items():
             row = self.totals.setdefault(scope, Row(counts))
-            row.renew(counts, changes.get(scope), seconds.get(scope), self.version)
+            row.renew(counts, changes.get(scope), seconds.get(scope), self.version + 1)
         for scope in self.totals.keys() - sums.keys():
             del self.totals[scope]
+
+    def _sums_of(self, merged: dict[Key, Counts]) -> Generator[None, None, dict[str | None, Counts]]:
+        """Sums by scope: those of tenants at rest are the last tick's."""
+        before = self._merged
+        touched = {key[1] for key, counts in merged.items() if before.get(key) is not counts}
+        touched.update(tenant for _, tenant in before.keys() - merged.keys())
+        yield
+        fresh = yield from sums_by_tenant({key: row for key, row in merged.items() if key[1] in touched})
+        kept: dict[str | None, Counts] = {
+            scope: row for scope, row in self._sums.items() if scope is not ALL and scope not in touched
+        }
+        sums = {**kept, **fresh}
+        if touched or ALL not in self._sums:
+            sums[ALL] = yield from sum_of(list(sums.values()))
+        else:
+            sums[ALL] = self._sums[ALL]
+        self._merged, self._sums = merged, sums
+        return sums
 
     def _record(self, now: float) -> None:
         self.history.record("", now, self.totals[ALL].point(), step=TOTALS_STEP, length=TOTALS_LENGTH)
@@ -163,14 +230,21 @@ def _key(scope: str | None) -> str:
     return f"tenant:{scope}"
 
 
-def sum_by_scope(counts: dict[Key, Counts]) -> dict[str | None, Counts]:
-    """Sums by tenant, and over all of them."""
+def sums_by_tenant(counts: dict[Key, Counts]) -> Generator[None, None, dict[str | None, Counts]]:
+    """Sums by tenant, pausing after each `SLICE` of rows."""
     sums: dict[str | None, Counts] = {}
-    for (_, tenant), row in counts.items():
+    for number, ((_, tenant), row) in enumerate(counts.items()):
         sums.setdefault(tenant, Counts("", tenant)).add(row)
-    total = Counts()
-    for row in list(sums.values()):
-        total.add(row)
-    if sums:
-        sums[ALL] = total
+        if number % SLICE == 0:
+            yield
     return sums
+
+
+def sum_of(rows: Iterable[Counts]) -> Generator[None, None, Counts]:
+    """The sum of all rows, pausing after each `SLICE` of them."""
+    total = Counts()
+    for number, row in enumerate(rows):
+        total.add(row)
+        if number % SLICE == 0:
+            yield
+    return total

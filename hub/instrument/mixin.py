@@ -215,5 +215,5 @@ def coverage_of(consumer_class: type, *, inbox: bool) -> str:
         return "none"
     wanted = inbox if consumer_class.hub_inbox is None else consumer_class.hub_inbox
     if not consumer_class._hub_owns_loop:  # noqa: SLF001 - our own mixin's
-        return "mixin, wrapped: the class has a __call__ of its own"
+        return "mixin, wrapped: a base behind the mixin has a __call__ of its own"
     return "mixin, inbox" if wanted else "mixin, wrapped: the inbox is switched off"

@@ -62,7 +62,7 @@ class Observer:
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
             counts = connection.counts or settle(connection)
-            name = connection.outbound_type or label(message)
+            name = label(message, connection.outbound_type)
             connection.outbound_type = None
             counts.sent[name] = counts.sent.get(name, 0) + 1
             counts.sent_bytes += payload_size(message)
@@ -112,13 +112,13 @@ class Observer:
             return True
         return False
 
-    def label(self, message: Message) -> str:
-        """The type that a frame is counted under when its consumer did not say: the host's rule, or its kind."""
+    def label(self, message: Message, known: str | None) -> str:
+        """The type that a frame counts under: by the host's rule, else by its JSON content, else its kind."""
         if self._type_of is not None:
             name = self._type_of(message)
             if name is not None:
                 return name
-        return "text" if message.get("text") is not None else "binary"
+        return known or ("text" if message.get("text") is not None else "binary")
 
     # --- in the handler ---
 
@@ -154,7 +154,7 @@ class Observer:
         counts = connection.counts or self.instruments.ledger.settle(connection)
         kind = kind_of(message)
         if kind == "websocket.receive":
-            name = connection.inbound_type or self.label(message)
+            name = self.label(message, connection.inbound_type)
             connection.inbound_type = None
             counts.received[name] = counts.received.get(name, 0) + 1
             counts.received_bytes += size
@@ -217,7 +217,7 @@ class Observer:
     def _count_unobserved(self, message: Message) -> None:
         """A message whose handler nobody sees counts as received."""
         counts = self.instruments.ledger.settle(self.connection)
-        increment(counts.received, self.label(message))
+        increment(counts.received, self.label(message, None))
         counts.received_bytes += payload_size(message)
 
     def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:

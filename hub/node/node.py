@@ -23,7 +23,7 @@ from hub.core.snapshot import NodeSnapshot
 from hub.faults import record_fault
 from hub.instrument.state import Instruments, instruments
 from hub.metrics import REGISTRY
-from hub.node.sampler import sample
+from hub.node.sampler import Sampler
 
 #: Seconds between two samples.
 CADENCE = 1.0
@@ -62,6 +62,7 @@ class Node:
         self.sampler_seconds = 0.0
         self.loop_lag: float | None = None
         self.loop = asyncio.get_running_loop()
+        self.sampler = Sampler(shared.ledger)
         self._parts: dict[type, Any] = {}
         self._ticks: list[Tick] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -137,7 +138,7 @@ class Node:
 
     async def snapshot(self) -> NodeSnapshot:
         """What this process has counted up to now."""
-        rows = await sample(self.instruments.ledger)
+        rows = await self.sampler.sample()
         return NodeSnapshot(
             node=self.name, boot=self.boot, host=self.host, pid=os.getpid(), version=__version__,
             started_at=self.started_at, at=self.clock.wall(), rows=rows, metrics=REGISTRY.pack(),

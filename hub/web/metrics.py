@@ -20,7 +20,7 @@ from hub.instrument.state import instruments
 from hub.metrics import REGISTRY
 from hub.node.executor import run_in_thread
 from hub.node.node import Node, current_node
-from hub.node.sampler import sample
+from hub.node.sampler import Sampler
 from hub.web.security import HEADERS, secured_async
 
 Application = Callable[[Any, Any, Any], Awaitable[Any]]
@@ -55,8 +55,10 @@ async def scrape(address: str, headers: dict[str, str], names: list[str]) -> Ans
         return Answer(404, b"Channels Hub: metrics are switched off.\n")
     if not may_scrape(address, headers, settings):
         return Answer(403, REFUSAL)
-    rows = await sample(instruments().ledger)
-    own = own_metrics(current_node())
+    node = current_node()
+    sampler = Sampler(instruments().ledger) if node is None else node.sampler
+    rows = await sampler.sample()
+    own = own_metrics(node)
     body, content_type = await run_in_thread(_encode, rows, own, headers.get("accept", ""), names)
     return Answer(200, body, content_type)
 

@@ -1,5 +1,6 @@
 """The operator page with its login, and the built files that it loads."""
 
+from functools import wraps
 from math import ceil
 from typing import Any
 
@@ -17,7 +18,7 @@ from hub.access import rights_of
 from hub.clock import SYSTEM
 from hub.conf import config
 from hub.web import assets
-from hub.web.security import secured
+from hub.web.security import View, secured
 from hub.web.throttle import Key, Throttle
 
 PAGE_ENTRY, LOGIN_ENTRY = "src/main.tsx", "src/login.css"
@@ -26,20 +27,31 @@ A_YEAR = 365 * 24 * 3600
 LOGINS = Throttle(attempts=10, window=300.0, keys=10_000)
 
 
-def _require_enabled() -> None:
-    if not config().enabled:
-        raise Http404("Channels Hub is switched off")
+def enabled_only(view: View) -> View:
+    """Close a door while the hub is switched off, before anybody is asked to log in."""
+
+    @wraps(view)
+    def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - the view's
+        if not config().enabled:
+            raise Http404("Channels Hub is switched off")
+        return view(request, *args, **kwargs)
+
+    return respond
 
 
 @secured
+@enabled_only
 @require_safe
 @never_cache
 @login_required(login_url=reverse_lazy("hub:login"))
 def page(request: HttpRequest) -> HttpResponse:
     """The operator page, for those who may watch."""
-    _require_enabled()
     rights = rights_of(request.user)
-    context: dict[str, Any] = {"version": __version__, "login": assets.entry(LOGIN_ENTRY)}
+    context: dict[str, Any] = {
+        "version": __version__,
+        "login": assets.entry(LOGIN_ENTRY),
+        "user": request.user.get_username(),
+    }
     if rights is None or not rights.view:
         return render(request, "hub/refused.html", context, status=403)
     entry = assets.entry(PAGE_ENTRY)
@@ -50,6 +62,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 @secured
+@enabled_only
 @require_safe
 def asset(_request: HttpRequest, name: str) -> HttpResponse:
     """A built file; its name contains its hash, so that it may be kept for ever."""
@@ -61,17 +74,12 @@ def asset(_request: HttpRequest, name: str) -> HttpResponse:
     return response
 
 
-@method_decorator(secured, name="dispatch")
+@method_decorator((secured, enabled_only), name="dispatch")
 class HubLoginView(LoginView):
     """Log in with the host's own users."""
 
     template_name = "hub/login.html"
     redirect_authenticated_user = False
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - Django's
-        """Answer, unless the hub is switched off."""
-        _require_enabled()
-        return super().dispatch(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ANN401 - Django's
         """Try to log in, unless that was tried too often."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.ledger import Counts
-from hub.core.snapshot import NodeSnapshot, change, merge
+from hub.core.snapshot import NodeSnapshot, change_of, merge
 from tests.strategies import counts
 
 Rows = dict[tuple[str, str], Counts]
@@ -44,19 +44,26 @@ def test_merging_is_associative(a, b, c):
 
 
 @given(rows)
-def test_merging_with_nothing_is_a_copy(part):
-    merged = merge([part, {}])
-    before = packed(part)
-    assert before == packed(merged)
-    for row in merged.values():
-        row.active += 1
-        row.received["text"] = row.received.get("text", 0) + 1
-    assert before == packed(part)
+def test_merging_with_nothing_changes_nothing(part):
+    assert packed(part) == packed(merge([part, {}])) == packed(merge([{}, part]))
+
+
+@given(rows, rows)
+def test_the_parts_of_a_merge_stay_as_they_are(a, b):
+    before = packed(a), packed(b)
+    merge([a, b, a])
+    assert before == (packed(a), packed(b))
+
+
+def change(now, before):
+    changes = {key: change_of(row, before.get(key)) for key, row in now.items()}
+    return {key: row for key, row in changes.items() if row is not None}
 
 
 @given(rows)
 def test_what_did_not_change_is_left_out(part):
-    assert {} == change(part, merge([part]))
+    again = {key: Counts.unpack(row.pack()) for key, row in part.items()}
+    assert {} == change(part, part) == change(part, again)
 
 
 @given(rows, rows)

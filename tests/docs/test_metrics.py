@@ -13,7 +13,8 @@ from hub.conf import Config
 from hub.core import ledger, metrics
 from hub.core.latency import DURATION_BOUNDS, LATENCY_BOUNDS
 from hub.core.ledger import Counts
-from hub.export.prometheus import LABELS, MAX_CODES, HubCollector
+from hub.export.catalogue import LABELS, MAX_CODES
+from hub.export.prometheus import HubCollector
 from hub.faults import FAULTS
 from hub.feed import service as feed
 from hub.fleet import service as fleet

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.frames import Close, Frame, Opcode
+from websockets.typing import Subprotocol
 
 from tests.equivalence.application import CONTROL_PATH, applications
 from tests.equivalence.application import control as local_control
@@ -113,15 +114,18 @@ class NetworkClient:
 
     async def connect(self, query: str, subprotocols: tuple[str, ...]) -> None:
         uri = f"ws://{self._host}/{self._path}/?{queried(self.identity, query, self.room)}"
+        offered = [Subprotocol(name) for name in subprotocols] or None
         try:
             self._websocket = await open_websocket(
-                uri, subprotocols=subprotocols or None, compression=None, max_size=None, ping_interval=None,
+                uri, subprotocols=offered, compression=None, max_size=None, ping_interval=None,
                 open_timeout=PATIENCE, close_timeout=PATIENCE, proxy=None,
             )  # fmt: skip
             # Little room between this client and the server, so that back-pressure is felt soon.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
         except InvalidStatus as error:
-            self._note("refused", error.response.status_code, error.response.body.decode() if error.response.body else "")
+            self._note(
+                "refused", error.response.status_code, error.response.body.decode() if error.response.body else ""
+            )
         except (InvalidMessage, EOFError, ConnectionError) as error:
             self._note("refused", type(error).__name__)
         else:
@@ -248,7 +252,9 @@ class LocalClient:
             self._note("refused")
         elif type_of(message) == "websocket.accept":
             self._open = True
-            self._note("open", message.get("subprotocol"), [list(map(str, pair)) for pair in message.get("headers", [])])
+            self._note(
+                "open", message.get("subprotocol"), [list(map(str, pair)) for pair in message.get("headers", [])]
+            )
         else:
             self._note("first", repr(message))
             await self._disconnect(1006)

@@ -7,13 +7,14 @@ override one thing each that hosts override. All tell the witness in their scope
 
 import asyncio
 import json
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
+from urllib.parse import parse_qs
 
 from asgiref.sync import async_to_sync
 from channels.consumer import get_handler_name
 from channels.exceptions import AcceptConnection, DenyConnection, StopConsumer
-from urllib.parse import parse_qs
 
 from tests.equivalence.bases import (
     AsyncConsumer,
@@ -36,7 +37,7 @@ class PuppetError(Exception):
         self.code = code
 
 
-ERRORS = {
+ERRORS: dict[str, Callable[[], BaseException]] = {
     "value": lambda: ValueError("wrong", 7),
     "own": lambda: PuppetError(42, "höher"),
     "os": lambda: ConnectionResetError(104, "not the client's"),
@@ -62,6 +63,11 @@ def chained() -> Exception:
 
 
 ERRORS["chained"] = chained
+
+
+def error_of(name: str) -> BaseException:
+    """A new error of a kind that a script names."""
+    return ERRORS[name]()
 
 
 def witness_of(consumer: Any) -> Witness:
@@ -128,11 +134,11 @@ class Puppet(AsyncWebsocketConsumer):
         await self.close(code=int(code) if code else None)
 
     async def on_raise(self, name: str) -> None:
-        raise ERRORS[name]()
+        raise error_of(name)
 
     async def on_accept_then_raise(self, name: str) -> None:
         await self.accept()
-        raise ERRORS[name]()
+        raise error_of(name)
 
     async def on_nothing(self, _: str) -> None:
         """Neither accept nor refuse."""
@@ -159,8 +165,9 @@ class Puppet(AsyncWebsocketConsumer):
         await self.close(int(code))
 
     async def on_http(self, status: str) -> None:
-        await self.base_send({"type": "websocket.http.response.start", "status": int(status), "headers": []})
-        await self.base_send({"type": "websocket.http.response.body", "body": b"sorry"})
+        base_send: Any = self.base_send
+        await base_send({"type": "websocket.http.response.start", "status": int(status), "headers": []})
+        await base_send({"type": "websocket.http.response.body", "body": b"sorry"})
 
     async def on_gate(self, name: str) -> None:
         witness_of(self).note("at gate", name)
@@ -229,11 +236,11 @@ class Puppet(AsyncWebsocketConsumer):
         await self.send("accepted late")
 
     async def do_raise(self, name: str) -> None:
-        raise ERRORS[name]()
+        raise error_of(name)
 
     async def do_send_then_raise(self, name: str) -> None:
         await self.send("before it")
-        raise ERRORS[name]()
+        raise error_of(name)
 
     async def do_send(self, text: str) -> None:
         await self.attempt("send", self.send(text))
@@ -351,7 +358,7 @@ class Puppet(AsyncWebsocketConsumer):
 
     async def room_explosion(self, event: dict[str, Any]) -> None:
         witness_of(self).note("explosion")
-        raise ERRORS[event["error"]]()
+        raise error_of(event["error"])
 
 
 class Sink(Puppet):
@@ -422,11 +429,11 @@ class SyncPuppet(WebsocketConsumer):
         self.close(code=int(code) if code else None)
 
     def on_raise(self, name: str) -> None:
-        raise ERRORS[name]()
+        raise error_of(name)
 
     def on_accept_then_raise(self, name: str) -> None:
         self.accept()
-        raise ERRORS[name]()
+        raise error_of(name)
 
     def on_join(self, room: str) -> None:
         async_to_sync(self.channel_layer.group_add)(room, self.channel_name)
@@ -458,7 +465,7 @@ class SyncPuppet(WebsocketConsumer):
         self.attempt("send", self.send, text)
 
     def do_raise(self, name: str) -> None:
-        raise ERRORS[name]()
+        raise error_of(name)
 
     def do_visitor(self, _: str) -> None:
         self.send(text_data=visitor.get())
@@ -480,7 +487,7 @@ class SyncPuppet(WebsocketConsumer):
 
     def room_explosion(self, event: dict[str, Any]) -> None:
         witness_of(self).note("explosion")
-        raise ERRORS[event["error"]]()
+        raise error_of(event["error"])
 
 
 class Unlayered(Puppet):
@@ -692,7 +699,8 @@ class OverridesCall(Puppet):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         scope["witness"].note("call")
         try:
-            await super().__call__(dict(scope, language="eo"), receive, send)
+            changed: Any = dict(scope, language="eo")
+            await super().__call__(changed, receive, send)
         finally:
             scope["witness"].note("call ended", self.scope["language"])
 
@@ -804,7 +812,7 @@ class Ticketed(AsyncWebsocketConsumer):
         super().__init_subclass__(**kwargs)
         cls.subclassed = True
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Ticketed":
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         ticketed = super().__new__(cls)
         ticketed.ticket = "T"
         return ticketed

@@ -45,6 +45,11 @@ class Control:
         assert task is not None, f"{identity} has no application"
         task.cancel(*([message] if message else []))
 
+    async def answer_turns(self, _: str, count: str) -> Any:
+        """Let the event loop look for input, so many times."""
+        for _turn in range(int(count)):
+            await asyncio.sleep(0.001)
+
     async def answer_group(self, _: str, argument: str) -> Any:
         """Send numbered messages to a group: ``room:count``."""
         room, _, count = argument.partition(":")
@@ -61,5 +66,3 @@ class Control:
         """The code that pending tasks run."""
         coroutines = [task.get_coro() for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         return sorted(getattr(coroutine, "__qualname__", repr(coroutine)) for coroutine in coroutines)
-
-

@@ -43,7 +43,7 @@ async def hold(conversation: Conversation, variant: Variant, number: int, make_c
         for client in clients.values():
             with suppress(Exception):
                 await client.kill()
-        return Held({}, f"{type(error).__name__}: {error}; {({who: c.transcript for who, c in clients.items()})}")
+        return Held({}, f"{type(error).__name__}: {error}; { ({who: c.transcript for who, c in clients.items()}) }")
     return Held({who: client.transcript for who, client in clients.items()})
 
 

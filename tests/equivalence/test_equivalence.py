@@ -5,11 +5,9 @@ All conversations of a server are held at once when its first test asks for them
 """
 
 import asyncio
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,11 +15,12 @@ from tests.equivalence.conversations import held_on
 from tests.equivalence.script import COMMUNICATOR, SERVERS, UVICORN_LEGACY, Conversation, Transcripts
 from tests.equivalence.stage import Held, Performance, in_process, on_server
 from tests.equivalence.variants import BARE, MONITORED, Variant
-from tests.support.processes import ROOT
 from tests.support.servers import DAPHNE, SERVER_KINDS, Server, make_server
 
 #: Code whose tasks are there for the whole life of a process: the server's, the control's, the node's.
-OWN_TASKS = re.compile(r"^application$|Server|Lifespan|answer|_guarded|ASGIWorker|run_asgi|transfer_data|close_connection|keepalive|handler")
+OWN_TASKS = re.compile(
+    r"^application$|Server|Lifespan|answer|_guarded|ASGIWorker|run_asgi|transfer_data|close_connection|keepalive|handler"
+)
 APPLICATION = "tests.equivalence.application:application"
 
 #: Daphne cancels an application that outlives its client by ten seconds; two are enough to see it.
@@ -45,7 +44,7 @@ class House:
 
     def server(self, kind: str) -> Server:
         if kind not in self._servers:
-            made = make_server(KINDS[kind], APPLICATION, folder=self._folder, env={}, cwd=Path(os.environ.get("EQ_CWD", str(ROOT))))
+            made = make_server(KINDS[kind], APPLICATION, folder=self._folder, env={})
             made.start()
             self._servers[kind] = made
         return self._servers[kind]
@@ -58,9 +57,6 @@ class House:
 
     def _on_server(self, kind: str):
         return on_server(kind, self.server(kind).host, held_on(kind))
-
-    def log(self, kind: str) -> str:
-        return self._servers[kind].log_text()[-5000:] if kind in self._servers else ""
 
     def stop(self) -> None:
         for made in self._servers.values():

@@ -21,13 +21,16 @@ def text(content: str) -> dict[str, str]:
 
 async def converse(variant: Variant, consumer: str, receive: Receive) -> tuple[list[Any], list[Any]]:
     """Run a consumer on a source until it ends; returns what it sent and what it saw."""
-    registry, sent = Registry(), []
-    application = registry.watched(classes(variant)[consumer].as_asgi())
+    registry = Registry()
+    sent: list[Any] = []
+    application: Any = registry.watched(classes(variant)[consumer].as_asgi())
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    task = asyncio.create_task(application({"type": "websocket", "query_string": b"id=x-a", "subprotocols": []}, receive, send))
+    task = asyncio.create_task(
+        application({"type": "websocket", "query_string": b"id=x-a", "subprotocols": []}, receive, send)
+    )
     await asyncio.wait([task], timeout=10.0)
     assert task.done(), f"{variant.name}: still runs after {registry['x-a'].entries}"
     if not task.cancelled():
@@ -50,7 +53,7 @@ def handing_over(*messages: Any, pauses: bool) -> Receive:
     return receive
 
 
-SOURCES = {
+SOURCES: dict[str, list[Any]] = {
     "ends": [CONNECT, text("echo 1"), text("echo 2"), DISCONNECT],
     "raises": [CONNECT, text("echo 1"), text("echo 2"), OSError(5, "source broke")],
     "raises-at-once": [RuntimeError("no connection at all")],
@@ -89,7 +92,7 @@ async def test_the_channel_layer_raises(consumer: str) -> None:
     try:
         shown = [await converse(variant, consumer, breaking()) for variant in (BARE, *MONITORED)]
     finally:
-        channel_layers.set("default", kept)
+        channel_layers.set("default", kept or InMemoryChannelLayer())
     for variant, monitored in zip(MONITORED, shown[1:], strict=True):
         assert monitored == shown[0], variant.name
 

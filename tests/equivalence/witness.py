@@ -51,8 +51,7 @@ class Witness:
         return self._gates.setdefault(name, asyncio.Event())
 
     async def reached(self, kind: str, count: int) -> None:
-        # Polled, since synchronous consumers take notes in a thread of their own.
-        while self.count(kind) < count:
+        while self.count(kind) < count:  # noqa: ASYNC110 - notes come from threads too
             await asyncio.sleep(0.002)
 
 

@@ -8,17 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from hub.core.ledger import Counts, increment
 from hub.core.metrics import Counter, Distribution, Gauge, Registry
-from hub.export.prometheus import (
-    COUNTERS,
-    GAUGES,
-    HISTOGRAMS,
-    LABELLED,
-    OTHER,
-    HubCollector,
-    capped,
-    cumulative,
-    exposition,
-)
+from hub.export.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELLED, OTHER, capped
+from hub.export.prometheus import HubCollector, cumulative, exposition
 from tests.strategies import counts
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import msgpack
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from hub.feed import wire
 from tests.feed.stage import decoded
@@ -63,21 +64,25 @@ def run_on(server: Server, code: str) -> None:
     )
 
 
-def log_in(server: Server, name: str, password: str = PASSWORD) -> httpx.Client:
-    """A browser in which somebody is logged in."""
-    browser = httpx.Client(base_url=server.url, timeout=WAIT)
-    form = browser.get("/login/")
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)
-    assert token is not None
-    answer = browser.post("/login/", data={"username": name, "password": password, "csrfmiddlewaretoken": token[1]})
-    assert answer.status_code == 302, answer.text
-    return browser
+Cookies = dict[str, str]
 
 
-def log_out(browser: httpx.Client) -> None:
+def log_in(server: Server, name: str, password: str = PASSWORD) -> Cookies:
+    """Log in by the form; returns the browser's cookies."""
+    with httpx.Client(base_url=server.url, timeout=WAIT) as browser:
+        form = browser.get("/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)
+        assert token is not None
+        answer = browser.post("/login/", data={"username": name, "password": password, "csrfmiddlewaretoken": token[1]})
+        assert answer.status_code == 302, answer.text
+        return dict(browser.cookies)
+
+
+def log_out(server: Server, cookies: Cookies) -> None:
     """Log out, as the button on the page does."""
-    answer = browser.post("/logout/", headers={"x-csrftoken": browser.cookies["csrftoken"]})
-    assert answer.status_code == 302
+    with httpx.Client(base_url=server.url, timeout=WAIT, cookies=cookies) as browser:
+        answer = browser.post("/logout/", headers={"x-csrftoken": cookies["csrftoken"]})
+        assert answer.status_code == 302
 
 
 class Feed:
@@ -106,19 +111,23 @@ class Feed:
 
     async def closed(self) -> int | None:
         """Wait for the end; returns the code."""
-        await asyncio.wait_for(self.connection.wait_closed(), WAIT)
-        return self.connection.close_code
+        async with asyncio.timeout(WAIT):
+            try:
+                while True:
+                    await self.connection.recv()
+            except ConnectionClosed:
+                return self.connection.close_code
 
 
 @asynccontextmanager
 async def feed(
-    server: Server, browser: httpx.Client | None = None, *, origin: str | None = "", token: str | None = None,
+    server: Server, cookies: Cookies | None = None, *, origin: str | None = "", token: str | None = None,
     subprotocol: str | None = wire.JSON_SUBPROTOCOL, **options: Any,
 ) -> AsyncIterator[Feed]:  # fmt: skip
     """Open the feed, as a page of the server's own does unless told otherwise."""
     headers = {}
-    if browser is not None:
-        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    if cookies is not None:
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     async with connect(

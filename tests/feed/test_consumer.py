@@ -5,26 +5,24 @@ import json
 import re
 import socket
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import httpx
 import psutil
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from hub.feed import wire
 from tests.feed.site import WAIT, chat, feed, log_in, log_out, run_on
 from tests.feed.stage import ids
-from tests.support.servers import DAPHNE
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
 
 
 @pytest.fixture(scope="module")
 def ops(site):
-    browser = log_in(site, "ops")
-    yield browser
-    browser.close()
+    return log_in(site, "ops")
 
 
 def own_metric(site, name):
@@ -109,14 +107,13 @@ async def test_a_handler_that_raises_is_told_with_its_last_line_and_no_secrets(s
     ],
 )
 async def test_who_may_not_is_accepted_then_closed_with_a_code_that_says_why(site, ops, name, origin, code):
-    browser = {"ops": ops, None: None}[name] if name != "nobody" else log_in(site, "nobody")
-    async with feed(site, browser, origin=origin) as operator:
+    cookies = ops if name == "ops" else name and log_in(site, name)
+    async with feed(site, cookies, origin=origin) as operator:
         assert await operator.closed() == code
 
 
 async def test_a_made_up_session_is_nobody(site):
-    browser = httpx.Client(cookies={"hub_session": "x" * 32})
-    async with feed(site, browser) as operator:
+    async with feed(site, {"hub_session": "x" * 32}) as operator:
         assert await operator.closed() == 4401
 
 
@@ -156,7 +153,7 @@ async def test_logging_out_ends_the_feed_at_once(site):
     async with feed(site, browser) as operator, feed(site, other) as elsewhere:
         await operator.hear()
         await elsewhere.hear()
-        await asyncio.to_thread(log_out, browser)
+        await asyncio.to_thread(log_out, site, browser)
         assert await operator.closed() == 4401
         await elsewhere.say(type="heartbeat", sent_at=1.0)
         await elsewhere.hear_until(type="heartbeat", echo=1.0)
@@ -185,12 +182,13 @@ async def test_bad_messages_are_answered_and_the_feed_lives_on(site, ops):
         await operator.hear()
         for frame in bad:
             await operator.connection.send(frame)
-        # Daphne drops empty frames in silence.
-        expected = len(bad) - (site.name == DAPHNE.id)
-        answers = [await operator.hear_until(type="result") for _ in range(expected)]
-        assert not any(answer["ok"] for answer in answers)
         await operator.say(type="subscribe", ref="fine")
-        assert (await operator.hear_until(type="result"))["ok"]
+        answers = []
+        while not answers or answers[-1]["ref"] != "fine":
+            answers.append(await operator.hear_until(type="result"))
+        assert [answer["ok"] for answer in answers].index(True) == len(answers) - 1
+        # Daphne drops empty frames in silence.
+        assert len(bad) <= len(answers) <= len(bad) + 1
 
 
 async def test_text_on_messagepack_is_answered(site, ops):
@@ -203,7 +201,8 @@ async def test_text_on_messagepack_is_answered(site, ops):
 async def test_a_frame_beyond_the_servers_limit_ends_that_feed_only(site, ops):
     async with feed(site, ops) as other, feed(site, ops) as operator:
         await operator.hear()
-        await operator.connection.send("x" * (17 << 20))
+        with suppress(ConnectionClosed):
+            await operator.connection.send("x" * (17 << 20))
         assert await operator.closed() in (1006, 1009)
         await other.say(type="heartbeat", sent_at=1.0)
         await other.hear_until(type="heartbeat", echo=1.0)
@@ -212,8 +211,9 @@ async def test_a_frame_beyond_the_servers_limit_ends_that_feed_only(site, ops):
 async def test_a_flood_is_closed_with_4429(site, ops):
     async with feed(site, ops) as operator:
         await operator.hear()
-        for _ in range(2 * wire.CLIENT_BURST):
-            await operator.say(type="heartbeat", sent_at=0.0)
+        with suppress(ConnectionClosed):
+            for _ in range(2 * wire.CLIENT_BURST):
+                await operator.say(type="heartbeat", sent_at=0.0)
         assert await operator.closed() == 4429
 
 
@@ -261,7 +261,6 @@ def stop_reading(operator):
 async def test_an_operator_that_stops_reading_is_closed_with_4408_and_costs_little_memory(own_site):
     server = own_site(**SMALL)
     process = psutil.Process(server.pid)
-    # 20 fillers: rows wide enough that the numbers fill the kernel's buffers soon.
     async with feed(server, log_in(server, "ops")) as slow:
         await slow.say(type="subscribe")
         await slow.hear_until(type="snapshot", topic="events")
@@ -275,10 +274,8 @@ async def test_an_operator_that_stops_reading_is_closed_with_4408_and_costs_litt
         assert grown < 64 << 20
         assert await asyncio.to_thread(own_metric, server, "hub_feed_clients") == 0
         slow.connection.transport.resume_reading()
-        try:
-            assert await slow.closed() in (4408, 1006)
-        except TimeoutError:
-            pytest.fail("the connection was not closed")
+        # The server waits for nobody: with full buffers, its close frame may have been lost.
+        assert await slow.closed() in (4408, 1006)
 
 
 async def test_an_operator_that_pauses_gets_the_newest_numbers(own_site):
@@ -319,9 +316,9 @@ async def test_who_comes_back_gets_what_was_missed(site, ops):
     async with feed(site, ops) as operator:
         await operator.say(type="resume", cursor=cursor)
         await operator.say(**events)
-        missed = [await operator.hear_until(type="event") for _ in range(6)]
-        assert [event["kind"] for event in missed].count("connection.opened") == 3
+        missed = [await operator.hear_until(type="event", kind="connection.opened") for _ in range(3)]
         assert ids(missed) == sorted(set(ids(missed)))
+        assert all(event["tenant"] == "umbrella" for event in missed)
 
 
 async def test_after_a_restart_the_gap_is_explicit(own_site):

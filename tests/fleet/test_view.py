@@ -8,7 +8,7 @@ from hub.core.history import History
 from hub.core.ledger import Counts, increment
 from hub.core.rates import Rates
 from hub.core.snapshot import NodeSnapshot
-from hub.fleet.view import ALL, COLUMNS, DETAIL_STEP, REMOVED_KEPT, FleetView, sum_by_scope
+from hub.fleet.view import ALL, COLUMNS, DETAIL_STEP, REMOVED_KEPT, FleetView
 from tests import strategies
 
 UNKNOWN = Rates()
@@ -63,19 +63,18 @@ def test_rows_are_summed_over_nodes_and_totals_over_rows():
 
 @given(st.lists(strategies.counts(), max_size=4))
 def test_the_sums_of_the_tenants_make_the_total(rows):
-    by_key = {(row.consumer, row.tenant): row for row in rows}
-    sums = sum_by_scope(by_key)
-    total = Counts()
-    for row in by_key.values():
+    process = Process()
+    process.rows = {(row.consumer, row.tenant): row for row in rows}
+    view = FleetView(History(ROOM, len(COLUMNS)))
+    view.renew([process.snapshot(1.0)], 1.0)
+    total, tenants = Counts(), Counts()
+    for row in process.rows.values():
         total.add(row)
-    tenants = Counts()
-    for scope, row in sums.items():
+    for scope, row in view.totals.items():
         if scope is not ALL:
-            tenants.add(row)
-    assert total.pack() == tenants.pack()
-    if rows:
-        assert total.pack() == sums[ALL].pack()
-        assert {ALL, *(row.tenant for row in rows)} == set(sums)
+            tenants.add(row.counts)
+    assert total.pack() == tenants.pack() == view.totals[ALL].counts.pack()
+    assert {ALL, *(tenant for _, tenant in process.rows)} == set(view.totals)
 
 
 def test_a_tenant_without_a_name_is_not_the_whole_fleet():

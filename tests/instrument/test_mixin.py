@@ -577,7 +577,7 @@ def with_attributes(base: type, **attributes: Any) -> type:
         (Text, False, "mixin, wrapped: the inbox is switched off"),
         (with_attributes(Text, hub_inbox=True), False, "mixin, inbox"),
         (with_attributes(Text, hub_inbox=False), True, "mixin, wrapped: the inbox is switched off"),
-        (OwnLoop, True, "mixin, wrapped: the class has a __call__ of its own"),
+        (OwnLoop, True, "mixin, wrapped: a base behind the mixin has a __call__ of its own"),
         (dict, True, "none"),
     ],
 )

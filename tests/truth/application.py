@@ -16,19 +16,16 @@ from django.urls import path
 import hub
 from tests.truth.consumers import Chat, Legacy, Plain, Telemetry, consumer_of, witnessed
 
-routes = [
-    path("<slug:tenant>/chat/", Chat.as_asgi()),
-    path("<slug:tenant>/telemetry/", Telemetry.as_asgi()),
-    path("<slug:tenant>/legacy/", Legacy.as_asgi()),
-    path("<slug:tenant>/plain/", Plain.as_asgi()),
-]
+consumers: dict[str, Any] = {"chat": Chat, "telemetry": Telemetry, "legacy": Legacy, "plain": Plain}
+routes: list[Any] = [path(f"<slug:tenant>/{name}/", consumer.as_asgi()) for name, consumer in consumers.items()]
 application = hub.monitor(ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(routes)}))
 
 
 async def witnessed_application(scope: Any, receive: Any, send: Any) -> None:
     """The same, with the frames that cross the border to the server counted outside of everything monitored."""
     if scope["type"] != "websocket":
-        return await application(scope, receive, send)
+        await application(scope, receive, send)
+        return
     consumer = consumer_of(scope)
 
     async def witnessed_receive() -> Any:
