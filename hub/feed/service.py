@@ -144,4 +144,4 @@ def attach(node: Node) -> None:
     """Give a new node its feed; the fleet's view must be there already."""
     service = FeedService(node)
     node.add(service, service.tick)
-    node.keep(service.run(), "feed")
+    node.keep(service.run, "feed")

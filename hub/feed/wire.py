@@ -30,7 +30,7 @@ CLOSE_NOT_LOGGED_IN = 4401
 CLOSE_NOT_ALLOWED = 4403
 CLOSE_TOO_SLOW = 4408
 CLOSE_FLOOD = 4429
-#: Come back at once, something broke, come back later. Not the registered 1012, 1011 and 1013: Daphne may not send them.
+#: Something broke, come back at once, come back later; not the registered 1011 to 1013, which Daphne may not send.
 CLOSE_INTERNAL_ERROR = 4500
 CLOSE_RESTART = 4205
 CLOSE_TRY_LATER = 4503

@@ -57,7 +57,7 @@ class MonitoredApplication:
         """Serve one connection or request."""
         shared = instruments()
         shared.start()
-        if scope["type"] != "websocket":
+        if scope["type"] != "websocket" or SCOPE_KEY in scope:
             await self.application(scope, receive, send)
             return
         passage = Passage(shared, scope, receive, send)

@@ -104,6 +104,8 @@ class MonitoredConsumerMixin:
         shared.start()
         if connection is None:
             connection = shared.ledger.open(self._hub_label, shared.clock.monotonic(), self._hub_resolve_tenant)
+            # For a consumer that this one may run inside itself: nothing is counted twice.
+            scope[SCOPE_KEY] = connection
         else:
             connection.consumer, connection.tenant_of = self._hub_label, self._hub_resolve_tenant
         connection.owner = "mixin"

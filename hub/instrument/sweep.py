@@ -8,9 +8,11 @@ connection; or if a second has passed while connections exist, for those that ag
 
 import weakref
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
-from channels.db import aclose_old_connections
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -30,36 +32,51 @@ class Sweep:
         self.interval = interval
         self._monotonic = monotonic
         self._dirty = False
+        self._begun = False
         self._swept_at = 0.0
+        self._lock = Lock()
         self._connections: weakref.WeakSet[BaseDatabaseWrapper] = weakref.WeakSet()
         connection_created.connect(self._connection_created, dispatch_uid=f"hub.sweep.{id(self)}")
 
     def due(self) -> bool:
         """Whether old connections must be swept before the next dispatch."""
-        if self._dirty:
-            return True
-        now = self._monotonic()
-        if now - self._swept_at < self.interval:
-            return False
-        self._swept_at = now
-        return self._connected()
+        if not self._dirty:
+            now = self._monotonic()
+            if now - self._swept_at < self.interval:
+                return False
+            self._swept_at = now
+        # Before looking: a query that runs meanwhile makes the next sweep due.
+        self._dirty = False
+        return not self._begun or self._connected()
 
     async def run(self) -> None:
-        """Sweep as Channels does. A query that runs meanwhile makes the next sweep due."""
+        """Sweep as Channels does, in its thread. A query that runs meanwhile makes the next sweep due."""
+        self._begun = True
         self._dirty = False
         self._swept_at = self._monotonic()
-        await aclose_old_connections()
+        await sync_to_async(self._sweep)()
+
+    def _sweep(self) -> None:
+        close_old_connections()
+        # Those that this thread opened before anybody watched, for an HTTP request perhaps.
+        for connection in connections.all(initialized_only=True):
+            self._watch(connection)
 
     def _connected(self) -> bool:
-        # A copy: other threads open connections while this is read.
-        return any(connection.connection is not None for connection in tuple(self._connections))
+        """Whether any thread has an open connection: if none has, there is nothing to sweep."""
+        with self._lock:
+            return any(connection.connection is not None for connection in self._connections)
 
     def _connection_created(self, connection: BaseDatabaseWrapper, **_: object) -> None:
         """A thread has opened a connection: watch its queries, from any thread and loop."""
+        self._watch(connection)
         self._dirty = True
-        if connection not in self._connections:
-            self._connections.add(connection)
-            connection.execute_wrappers.append(self._mark)
+
+    def _watch(self, connection: BaseDatabaseWrapper) -> None:
+        with self._lock:
+            if connection not in self._connections:
+                self._connections.add(connection)
+                connection.execute_wrappers.append(self._mark)
 
     def _mark(self, execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Any) -> Any:  # noqa: ANN401 - Django's own signature
         self._dirty = True

@@ -82,7 +82,7 @@ class Node:
         found: Part = self._parts[kind]
         return found
 
-    def keep(self, work: Awaitable[None], name: str) -> None:
+    def keep(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         """Run something for as long as the node lives; a fault in it is counted, not raised."""
         self._tasks.append(self.loop.create_task(_guarded(work, name), name=f"hub {name}"))
 
@@ -91,8 +91,8 @@ class Node:
     def start(self) -> None:
         """Begin to sample and to send events."""
         self.instruments.listeners.append(self.publish)
-        self.keep(self._send_events(), "events")
-        self.keep(self._run(), "node")
+        self.keep(self._send_events, "events")
+        self.keep(self._run, "node")
         self.publish(
             Event(kind="node.started", at=self.started_at, details={"version": __version__, "pid": os.getpid()})
         )
@@ -169,15 +169,24 @@ class Node:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
-                event = self._pending.popleft()
-                payload = {**asdict(event), "severity": event.severity, "node": self.name}
-                await self.bus.append(payload)
-                self.events_sent += 1
+                await self._send(self._pending[0])
+
+    async def _send(self, event: Event) -> None:
+        """Hand an event to the bus; it stays first in the queue until that worked."""
+        try:
+            await self.bus.append({**asdict(event), "severity": event.severity, "node": self.name})
+        except Exception as error:  # noqa: BLE001 - the border: the bus is away, and may come back
+            record_fault("events", error)
+            await asyncio.sleep(CADENCE)
+            return
+        self.events_sent += 1
+        if self._pending and self._pending[0] is event:
+            self._pending.popleft()
 
 
-async def _guarded(work: Awaitable[None], name: str) -> None:
+async def _guarded(work: Callable[[], Awaitable[None]], name: str) -> None:
     try:
-        await work
+        await work()
     except Exception as error:  # noqa: BLE001 - the border: a task of the hub's must not end in silence
         record_fault(name, error)
 

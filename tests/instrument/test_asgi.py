@@ -228,7 +228,6 @@ async def test_monitoring_twice_counts_once(shared):
     assert [1] == [row.accepted for row in shared.ledger]
 
 
-@pytest.mark.xfail(strict=True, reason="a monitored application inside another one opens a record of its own")
 async def test_one_monitored_application_inside_another_counts_once(shared):
     inner = monitor(make_application())
 

@@ -168,6 +168,21 @@ async def test_json_is_counted_by_type_known_ones_only(shared, kind):
     assert (expected, expected) == (row.received, row.sent)
 
 
+class JsonAndText(Json):
+    async def receive_json(self, content, **kwargs):
+        await self.send_json(content)
+        await self.send("not JSON")
+
+
+async def test_a_type_belongs_to_one_frame_only(shared):
+    peer = Peer(JsonAndText.as_asgi())
+    await peer.connect()
+    await peer.ask('{"type": "chat.say"}')
+    assert (await peer.next())["text"] == "not JSON"
+    await peer.disconnect()
+    assert {"chat.say": 1, "text": 1} == only_row(shared).sent
+
+
 @pytest.mark.parametrize("kind", [Text, TextSync])
 async def test_other_frames_are_text_or_binary(shared, kind):
     peer = Peer(kind.as_asgi())
@@ -469,7 +484,7 @@ class Outer(Mixin, AsyncConsumer):
 
 @pytest.mark.parametrize(
     "wrapped",
-    [True, pytest.param(False, marks=pytest.mark.xfail(reason="only the wrapper's scope tells", strict=True))],
+    [True, False],
 )
 async def test_nested_consumers_count_one_connection(shared, wrapped):
     from hub import monitor

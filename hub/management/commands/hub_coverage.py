@@ -36,6 +36,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"wrapped": wrapped, "routes": rows}, indent=2))
         else:
             self._print(rows, wrapped=wrapped)
+        if options["fail"] and not rows:
+            raise CommandError("no WebSocket route was found")
         if options["fail"] and any(row["monitored"] == "none" for row in rows):
             raise CommandError("some routes are not monitored")
 
