@@ -133,7 +133,9 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     # --- out ---
 
     def wake(self) -> None:
-        """There may be something to send."""
+        """There may be something to send, or the session is closing: a sender may be stuck in the server for long."""
+        if self._service is not None and self.session.closing:
+            self._service.retire(self)
         self._wake.set()
 
     async def _send_frames(self, service: FeedService) -> None:
@@ -180,9 +182,8 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         await _unless_gone(sending)
 
     async def _close_session(self, service: FeedService, code: int) -> None:
-        service.listeners.discard(self)
+        service.retire(self)
         if code == wire.CLOSE_TOO_SLOW:
-            service.closed_slow += 1
             await _unless_gone(self.close(code, reason=service.cursor))
         else:
             await _unless_gone(self.close(code))

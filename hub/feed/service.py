@@ -90,6 +90,12 @@ class FeedService:
         for listener in tuple(self.listeners):
             listener.wake()
 
+    def retire(self, listener: Listener) -> None:
+        """An operator that is being closed gets nothing more, even if that takes its server some time."""
+        if listener in self.listeners:
+            self.listeners.discard(listener)
+            self.closed_slow += listener.session.close_code == wire.CLOSE_TOO_SLOW
+
     async def settle(self, session: Session) -> None:
         """After a message of the operator: show recent events, or replay from a cursor that waits."""
         fresh, session.fresh_snapshots = session.fresh_snapshots, False

@@ -15,6 +15,9 @@ from typing import Any
 
 Message = dict[str, Any]
 Get = Callable[[], Awaitable[Message]]
+#: In place of a size: the message came from the channel layer, whatever its type says.
+FROM_LAYER = -1
+
 #: Takes a message, when it arrived and its size in bytes; returns when its handler ended. Monotonic seconds.
 Dispatch = Callable[[Message, float, int], Awaitable[float]]
 
@@ -67,7 +70,7 @@ class Source:
         try:
             while True:
                 message = await get()
-                size = payload_size(message) if client else 0
+                size = payload_size(message) if client else FROM_LAYER
                 queue.append((monotonic(), message, size))
                 if inbox.waiter is not None:
                     inbox.wake()

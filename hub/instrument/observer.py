@@ -11,7 +11,7 @@ from typing import Any
 from channels.exceptions import StopConsumer
 
 from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
-from hub.instrument.inbox import Dispatch, Message, kind_of, payload_size
+from hub.instrument.inbox import FROM_LAYER, Dispatch, Message, kind_of, payload_size
 from hub.instrument.state import Instruments
 
 Send = Callable[[Any], Awaitable[Any]]
@@ -153,12 +153,12 @@ class Observer:
         connection = self.connection
         counts = connection.counts or self.instruments.ledger.settle(connection)
         kind = kind_of(message)
-        if kind == "websocket.receive":
+        if kind == "websocket.receive" and size != FROM_LAYER:
             name = self.label(message, connection.inbound_type)
             connection.inbound_type = None
             counts.received[name] = counts.received.get(name, 0) + 1
             counts.received_bytes += size
-        elif kind is None or kind.startswith("websocket."):
+        elif kind is None or (size != FROM_LAYER and kind.startswith("websocket.")):
             return
         else:
             counts.layer[kind] = counts.layer.get(kind, 0) + 1
@@ -175,8 +175,7 @@ class Observer:
             message = await receive()
             self.connection.arrived_at = self.monotonic()
             self.arrived(message)
-            if kind_of(message) == "websocket.receive":
-                self._unhandled.append(message)
+            self._unhandled.append(message)
             return message
 
         return observed_receive
@@ -201,8 +200,9 @@ class Observer:
             self._dispatched = True
             if self._unhandled and message is self._unhandled[0]:
                 self._unhandled.pop(0)
-            client = str(kind_of(message)).startswith("websocket.")
-            await observed(message, self.connection.arrived_at if client else 0.0, payload_size(message))
+                await observed(message, self.connection.arrived_at, payload_size(message))
+            else:
+                await observed(message, 0.0, FROM_LAYER)
 
         return observed_own_dispatch
 
@@ -212,7 +212,8 @@ class Observer:
             self.lost_in_teardown([self._unhandled])
             return
         for message in self._unhandled:
-            self._count_unobserved(message)
+            if kind_of(message) == "websocket.receive":
+                self._count_unobserved(message)
 
     def _count_unobserved(self, message: Message) -> None:
         """A message whose handler nobody sees counts as received."""

@@ -134,7 +134,10 @@ class Node:
             self.publish(event)
         now = self.clock.wall()
         for tick in self._ticks:
-            await tick(now)
+            try:
+                await tick(now)
+            except Exception as error:  # noqa: BLE001 - the border: a part's fault must not stop the others
+                record_fault("tick", error)
 
     async def snapshot(self) -> NodeSnapshot:
         """What this process has counted up to now."""

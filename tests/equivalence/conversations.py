@@ -6,7 +6,6 @@ from typing import Any
 from tests.equivalence.script import (
     COMMUNICATOR,
     DAPHNE,
-    EVERYWHERE,
     SERVERS,
     UVICORN,
     UVICORN_WSPROTO,

@@ -68,8 +68,8 @@ def test_the_sums_of_the_tenants_make_the_total(rows):
     view = FleetView(History(ROOM, len(COLUMNS)))
     view.renew([process.snapshot(1.0)], 1.0)
     total, tenants = Counts(), Counts()
-    for row in process.rows.values():
-        total.add(row)
+    for counted in process.rows.values():
+        total.add(counted)
     for scope, row in view.totals.items():
         if scope is not ALL:
             tenants.add(row.counts)

@@ -20,7 +20,7 @@ AT_ONCE = {"daphne": 40}
 AT_ONCE_ELSEWHERE = 150
 TENANTS = ("acme", "globex", "initech")
 #: Consumer and its share of the connections.
-CONSUMERS = (("telemetry", 62), ("chat", 30), ("plain", 5), ("legacy", 3))
+CONSUMERS = (("telemetry", 65), ("chat", 30), ("plain", 3), ("legacy", 2))
 #: Those that need the shared sync thread for every message are slow: they get fewer.
 FEW_FRAMES = {"plain": 5, "legacy": 5}
 #: How connections end, and how often.
@@ -33,7 +33,7 @@ VANISHED = {"daphne": 1006, "uvicorn-sansio": 1005, "uvicorn-legacy": 1006, "uvi
 #: What a wrapped but not monitored consumer counts under: its class.
 LABELS = {"plain": "tests.truth.consumers.Plain"}
 #: Connections after which those that the server leaves hanging are given up.
-ROUND = 2000
+ROUND = 10_000
 #: Connections that never end by themselves may take this long altogether, in seconds.
 PATIENCE = 60.0
 
