@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from channels.auth import AuthMiddlewareStack
@@ -96,7 +97,7 @@ WATCHES = {"view", "view+operate", "bound", "superuser"}
 def test_page(role):
     answer = browser(ROLES[role]()).get("/")
     if role in {"anonymous", "inactive"}:
-        assert (answer.status_code, answer.url) == (302, "/login/?next=/")
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/login/?next=/")
     elif role in WATCHES:
         # Built or not, it is their page.
         assert answer.status_code in (200, 503)
@@ -155,7 +156,7 @@ def test_a_login_opens_no_metrics(role):
 @asynccontextmanager
 async def feed(headers):
     """A connection to the feed in this process, and what it says first."""
-    application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+    application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type]
     communicator = WebsocketCommunicator(application, "/ws/ops/", headers=headers)
     accepted, _ = await communicator.connect(timeout=10)
     assert accepted, "accepted first, so that a browser learns the close code"
@@ -186,6 +187,10 @@ async def heard(communicator):
     return output["code"] if output["type"] == "websocket.close" else json.loads(output["text"])
 
 
+def log_in_as(make):
+    return browser(make())
+
+
 async def result(communicator, tenant):
     """Whether a subscription to a tenant is granted."""
     await communicator.send_to(text_data=json.dumps({"type": "subscribe", "ref": tenant, "tenants": [tenant]}))
@@ -197,7 +202,7 @@ async def result(communicator, tenant):
 @committed
 async def test_feed(subtests, node):
     for role, make in ROLES.items():
-        client = await run_in_thread(lambda make=make: browser(make()))
+        client = await run_in_thread(log_in_as, make)
         with subtests.test(role):
             async with feed([ORIGIN, *cookie(client)]) as communicator:
                 answer = await heard(communicator)
@@ -257,7 +262,7 @@ def make_token(name="program", **fields):
     return token
 
 
-TOKENS = {
+TOKENS: dict[str, tuple[dict[str, Any], Rights | None]] = {
     "view": ({}, Rights(view=True)),
     "operate": ({"operate": True}, Rights(view=True, operate=True)),
     "bound": ({"tenants": ["acme"]}, Rights(view=True, tenants=frozenset({"acme"}))),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -132,7 +132,7 @@ async def feed(
         headers["Authorization"] = f"Bearer {token}"
     async with connect(
         f"{server.ws_url}/ws/ops/", origin=server.url if origin == "" else origin, additional_headers=headers,  # type: ignore[arg-type]
-        subprotocols=None if subprotocol is None else [subprotocol], max_size=None, compression=None, **options,  # type: ignore[list-item]
+        subprotocols=None if subprotocol is None else [subprotocol], max_size=None, compression=None, **options,
     ) as connection:  # fmt: skip
         yield Feed(connection)
 

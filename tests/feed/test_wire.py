@@ -1,8 +1,9 @@
 """The contract itself: every message survives both encodings, and the schema says what the types say."""
 
 import json
+from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,7 +13,7 @@ from hub.management.commands.hub_wire import schema
 from tests.feed.stage import SCHEMA, decoded
 
 QUANTILES = wire.Quantiles(0.001, 0.25, None)
-NUMBERS = {
+NUMBERS: dict[str, Any] = {
     "active": 1, "accepted": 2, "rejected": 3, "failed": 4, "closed": 5, "received": 6, "sent": 7,
     "received_bytes": 8, "sent_bytes": 9, "errors": 10, "lost": 11, "backlog": 12, "connect_rate": 1.5,
     "disconnect_rate": None, "received_rate": 0.0, "sent_rate": 2.0, "error_rate": None,
@@ -24,9 +25,8 @@ NODE = wire.NodeRow(
     sampler_seconds=0.1, loop_lag=None,
 )  # fmt: skip
 METRIC = wire.MetricRow(name="orders_total", kind="counter", help="Orders.", labels={"shop": "north"}, value=3.0)
-HISTORY = wire.History(step=1.0, at=[1.0], **{
-    name: [None] for name in wire.History.__struct_fields__ if name not in ("step", "at")
-})  # fmt: skip
+EMPTY: dict[str, Any] = {name: [None] for name in wire.History.__struct_fields__ if name not in ("step", "at")}
+HISTORY = wire.History(step=1.0, at=[1.0], **EMPTY)
 SERVER_MESSAGES = [
     wire.Hello(
         version="0.1", node="n", boot="b", at=1.0, cursor="b-0", cadence=1, cadences=[1, 5, 15],

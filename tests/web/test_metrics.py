@@ -276,7 +276,7 @@ async def test_scrapes_while_connections_churn_are_whole_and_never_go_back(ledge
     before = 0.0
     for _ in range(10):
         answer = await AsyncClient().get("/metrics")
-        families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+        families = {family.name: family for family in text_string_to_metric_families(answer.content.decode())}
         totals = {
             name: sum(sample.value for sample in families[name].samples if not sample.name.endswith("_created"))
             for name in ("ws_connections", "ws_disconnects", "ws_messages_received", "ws_connections_active")
@@ -303,7 +303,7 @@ async def test_a_scrape_does_not_hold_up_the_event_loop(ledger, registry):
         before = loop.time()
         await asyncio.sleep(0.001)
         worst = max(worst, loop.time() - before)
-    assert len(re.findall("^ws_message_latency_seconds_count", (await scraping).text, re.MULTILINE)) == 201
+    assert len(re.findall("^ws_message_latency_seconds_count", (await scraping).content.decode(), re.MULTILINE)) == 201
     print(f"longest wait of the event loop during a scrape of 1,000 label sets: {1000 * worst:.1f} ms")
     assert worst < 2.0
 

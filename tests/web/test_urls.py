@@ -3,6 +3,7 @@
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,7 +15,7 @@ from hub.web import urls
 @pytest.fixture
 def host(settings):
     """A host that includes the pages under a prefix."""
-    module = ModuleType("tests.web.host_urls")
+    module: Any = ModuleType("tests.web.host_urls")
     module.urlpatterns = [path("ops/hub/", include("hub.web.urls"))]
     sys.modules[module.__name__] = module
     settings.ROOT_URLCONF = module.__name__
@@ -33,7 +34,7 @@ def test_names():
 
 @pytest.mark.django_db
 def test_under_a_prefix(host, visitor):
-    assert Client().get("/ops/hub/").url == "/ops/hub/login/?next=/ops/hub/"
+    assert Client().get("/ops/hub/").headers["Location"] == "/ops/hub/login/?next=/ops/hub/"
     page = visitor.get("/ops/hub/").text
     assert 'data-logout="/ops/hub/logout/"' in page
     assert 'src="/ops/hub/assets/' in page
