@@ -15,16 +15,37 @@ from typing import Any
 
 Message = dict[str, Any]
 Get = Callable[[], Awaitable[Message]]
-#: In place of a size: the message came from the channel layer, whatever its type says.
-FROM_LAYER = -1
+#: In place of a size: the message came from the channel layer, whatever its type says; it is of the server's, as
+#: ``websocket.connect`` is; it is the server's last one.
+FROM_LAYER, CONTROL, LAST = -1, -2, -3
 
 #: Takes a message, when it arrived and its size in bytes; returns when its handler ended. Monotonic seconds.
 Dispatch = Callable[[Message, float, int], Awaitable[float]]
 
 #: Daphne's ``send`` never waits, so nothing else would let the loop run: yield after this many messages ...
 YIELD_MESSAGES = 32
-#: ... or after this many seconds.
+#: ... or after this many seconds ...
 YIELD_SECONDS = 0.001
+#: ... or, where many inboxes are busy, after their share of this: all of them together make one turn of the loop,
+#: and whoever is not monitored, or waits for a thread, needs several turns for a single message.
+TURN_SECONDS = 0.004
+
+
+class Turn:
+    """How many inboxes have something to dispatch: they share the turns of the event loop."""
+
+    __slots__ = ("busy",)
+
+    def __init__(self) -> None:
+        self.busy = 0
+
+    def share(self) -> float:
+        """Seconds that one busy inbox may take before it lets the loop run."""
+        return min(YIELD_SECONDS, TURN_SECONDS / self.busy) if self.busy else YIELD_SECONDS
+
+
+#: That of this process.
+TURN = Turn()
 
 
 def kind_of(message: object) -> str | None:
@@ -48,7 +69,7 @@ class Source:
     __slots__ = ("_arrived", "_get", "_inbox", "_max_bytes", "_max_messages", "bytes", "queue", "room", "task")
 
     def __init__(
-        self, inbox: "Inbox", get: Get, max_messages: int, max_bytes: int, arrived: Callable[[Message], bool] | None
+        self, inbox: "Inbox", get: Get, max_messages: int, max_bytes: int, arrived: Callable[[Message], int] | None
     ) -> None:
         self._inbox = inbox
         self._get = get
@@ -66,18 +87,19 @@ class Source:
     async def _read(self) -> None:
         """Read until the client has gone, the source raises or the inbox is closed."""
         inbox, queue, get, arrived = self._inbox, self.queue, self._get, self._arrived
-        monotonic, client = inbox.monotonic, arrived is not None
+        monotonic, size = inbox.monotonic, FROM_LAYER
         try:
             while True:
                 message = await get()
-                size = payload_size(message) if client else FROM_LAYER
+                if arrived is not None:
+                    size = arrived(message)
                 queue.append((monotonic(), message, size))
                 if inbox.waiter is not None:
                     inbox.wake()
-                if client:
+                if size > 0:
                     self.bytes += size
-                    if arrived(message):  # type: ignore[misc]  # not None: this is the client's source
-                        return
+                elif size == LAST:
+                    return
                 if len(queue) >= self._max_messages or self.bytes >= self._max_bytes:
                     await self._park()
         except BaseException as error:
@@ -131,7 +153,7 @@ class Inbox:
             waiter.set_result(None)
 
     async def run(
-        self, dispatch: Dispatch, receive: Get, arrived: Callable[[Message], bool], layer_receive: Get | None
+        self, dispatch: Dispatch, receive: Get, arrived: Callable[[Message], int], layer_receive: Get | None
     ) -> None:
         """
         Dispatch until a source or the dispatch raises.
@@ -139,7 +161,8 @@ class Inbox:
         Args:
             dispatch: Runs the handler.
             receive: The server's ``receive``.
-            arrived: Called on each message of the client as soon as it is read; true for the last one.
+            arrived: Counts a message of the server as soon as it is read, and gives its size in bytes: `CONTROL`
+                for one that is no frame, `LAST` for the last one.
             layer_receive: The channel layer's ``receive`` for this consumer, if it has one.
         """
         self._sources = [Source(self, receive, self._max_messages, self._max_bytes, arrived)]
@@ -158,34 +181,43 @@ class Inbox:
         """
         sources, monotonic, create_future = self._sources, self.monotonic, self.loop.create_future
         client = sources[0]
-        budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
-        while True:
-            idle = True
-            for source in sources:
-                if not source.queue:
-                    continue
-                idle = False
-                arrived_at, message, size = source.queue.pop(0)
-                if isinstance(message, BaseException):
-                    raise message
-                if source is client:
-                    source.bytes -= size
-                    if source.room is not None:
+        TURN.busy += 1
+        budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
+        try:
+            while True:
+                idle = True
+                for source in sources:
+                    if not source.queue:
+                        continue
+                    idle = False
+                    arrived_at, message, size = source.queue.pop(0)
+                    if isinstance(message, BaseException):
+                        raise message
+                    if source is client:
+                        if size > 0:
+                            source.bytes -= size
+                        if source.room is not None:
+                            source.make_room()
+                        ended_at = await dispatch(message, arrived_at, size)
+                    else:
+                        ended_at = await dispatch(message, arrived_at, size)
+                        # Only now: with a message in its handler, Channels has not asked the layer for the next.
                         source.make_room()
-                    ended_at = await dispatch(message, arrived_at, size)
-                else:
-                    ended_at = await dispatch(message, arrived_at, size)
-                    # Only now: with a message in its handler, Channels has not asked the layer for the next.
-                    source.make_room()
-                budget -= 1
-                if budget <= 0 or ended_at > until:
-                    await asyncio.sleep(0)
-                    budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
-            if idle:
-                self.waiter = create_future()
-                await self.waiter
-                self.waiter = None
-                budget, until = YIELD_MESSAGES, monotonic() + YIELD_SECONDS
+                    budget -= 1
+                    if budget <= 0 or ended_at > until:
+                        await asyncio.sleep(0)
+                        budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
+                if idle:
+                    TURN.busy -= 1
+                    self.waiter = create_future()
+                    try:
+                        await self.waiter
+                    finally:
+                        TURN.busy += 1
+                    self.waiter = None
+                    budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
+        finally:
+            TURN.busy -= 1
 
     async def _close(self) -> None:
         """Stop the readers; what they had read stays in the queues."""

@@ -11,8 +11,9 @@ from typing import Any
 from channels.exceptions import StopConsumer
 
 from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
-from hub.instrument.inbox import FROM_LAYER, Dispatch, Message, kind_of, payload_size
+from hub.instrument.inbox import CONTROL, FROM_LAYER, LAST, Dispatch, Message, kind_of, payload_size
 from hub.instrument.state import Instruments
+from hub.instrument.types import OTHER
 
 Send = Callable[[Any], Awaitable[Any]]
 Receive = Callable[[], Awaitable[Any]]
@@ -97,8 +98,8 @@ class Observer:
 
     # --- from the server ---
 
-    def arrived(self, message: Message) -> bool:
-        """The server has handed over a message of the client. Returns whether it is the last one."""
+    def arrived(self, message: Message) -> int:
+        """The server has handed over a message. Returns its size in bytes, or `CONTROL`, or `LAST`."""
         connection = self.connection
         kind = kind_of(message)
         if kind == "websocket.receive":
@@ -106,11 +107,11 @@ class Observer:
                 connection.early += 1
             else:
                 connection.counts.arrived += 1
-            return False
+            return payload_size(message)
         if kind == "websocket.disconnect":
             self.instruments.ledger.disconnect(connection, message.get("code"))
-            return True
-        return False
+            return LAST
+        return CONTROL
 
     def label(self, message: Message, known: str | None) -> str:
         """The type that a frame counts under: by the host's rule, else by its JSON content, else its kind."""
@@ -152,16 +153,15 @@ class Observer:
     def _handled(self, message: Message, size: int, waited: float | None, seconds: float) -> None:
         connection = self.connection
         counts = connection.counts or self.instruments.ledger.settle(connection)
-        kind = kind_of(message)
-        if kind == "websocket.receive" and size != FROM_LAYER:
+        if size >= 0:
             name = self.label(message, connection.inbound_type)
             connection.inbound_type = None
             counts.received[name] = counts.received.get(name, 0) + 1
             counts.received_bytes += size
-        elif kind is None or (size != FROM_LAYER and kind.startswith("websocket.")):
-            return
+        elif size == FROM_LAYER:
+            increment(counts.layer, kind_of(message) or OTHER)
         else:
-            counts.layer[kind] = counts.layer.get(kind, 0) + 1
+            return
         counts.latency.observe(seconds)
         if waited is not None:
             counts.wait.observe(waited)
@@ -200,7 +200,8 @@ class Observer:
             self._dispatched = True
             if self._unhandled and message is self._unhandled[0]:
                 self._unhandled.pop(0)
-                await observed(message, self.connection.arrived_at, payload_size(message))
+                size = payload_size(message) if kind_of(message) == "websocket.receive" else CONTROL
+                await observed(message, self.connection.arrived_at, size)
             else:
                 await observed(message, 0.0, FROM_LAYER)
 

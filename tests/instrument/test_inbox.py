@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.instrument.inbox import YIELD_MESSAGES, YIELD_SECONDS, Inbox, Message, payload_size
+from hub.instrument.inbox import LAST, YIELD_MESSAGES, YIELD_SECONDS, Inbox, Message, payload_size
 from tests import strategies  # noqa: F401 - loads the profile
 from tests.handclock import HandClock
 
@@ -58,8 +58,8 @@ def make_inbox(
     return Inbox(monotonic, max_messages, max_bytes)
 
 
-def arrived(message: Message) -> bool:
-    return bool(message["type"] == "websocket.disconnect")
+def arrived(message: Message) -> int:
+    return LAST if message["type"] == "websocket.disconnect" else payload_size(message)
 
 
 async def run(inbox: Inbox, handler: Handler, client: Tap, layer: Tap | None = None) -> None:

@@ -6,6 +6,7 @@ import pytest
 from channels.exceptions import StopConsumer
 
 from hub.core.ledger import Counts
+from hub.instrument.inbox import CONTROL, FROM_LAYER, LAST
 from hub.instrument.observer import Observer
 from hub.instrument.state import Instruments
 from tests.handclock import HandClock
@@ -126,13 +127,13 @@ async def test_an_answer_before_the_accept_is_a_rejection(shared, events, kind):
 
 
 def test_what_arrives_waits_until_it_is_handled(observer):
-    assert not observer.arrived({"type": "websocket.receive", "text": "x"})
+    assert observer.arrived({"type": "websocket.receive", "text": "x"}) == 1
     assert (1, 1) == (row(observer).arrived, row(observer).waiting)
 
 
 def test_the_disconnect_is_the_last_thing_to_arrive(observer):
-    assert not observer.arrived({"type": "websocket.connect"})
-    assert observer.arrived({"type": "websocket.disconnect", "code": 1001})
+    assert observer.arrived({"type": "websocket.connect"}) == CONTROL
+    assert observer.arrived({"type": "websocket.disconnect", "code": 1001}) == LAST
     assert (1001, 0) == (observer.connection.code, row(observer).arrived)
 
 
@@ -146,7 +147,9 @@ async def dispatch(observer, clock, message, error=None, seconds=0.2, arrived_at
         if error is not None:
             raise error
 
-    return await observer.observe_dispatch(handler)(message, arrived_at, 5)
+    kind = str(message.get("type"))
+    size = 5 if kind == "websocket.receive" else FROM_LAYER if kind.startswith("chat.") else CONTROL
+    return await observer.observe_dispatch(handler)(message, arrived_at, size)
 
 
 RECEIVE = {"type": "websocket.receive", "text": "hello"}
