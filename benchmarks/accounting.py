@@ -151,6 +151,7 @@ def _build_mixin() -> Application:
 def _build_uncounted() -> Application:
     """The mixin's inbox and sweep with an observer that counts nothing, in the place of the real one."""
     from hub import MonitoredConsumerMixin
+    from hub.instrument.inbox import CONTROL, LAST, payload_size
 
     class NoObserver:
         """What the inbox needs of an observer."""
@@ -168,8 +169,10 @@ def _build_uncounted() -> Application:
 
             return dispatch
 
-        def arrived(self, message: Message) -> None:
-            pass
+        def arrived(self, message: dict[str, Any]) -> int:
+            if message["type"] == "websocket.receive":
+                return payload_size(message)
+            return LAST if message["type"] == "websocket.disconnect" else CONTROL
 
         def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
             pass

@@ -11,7 +11,12 @@ from hub.export.exposition import escape, write_families
 from hub.export.prometheus import HubCollector, exposition
 from tests.strategies import counts
 
-ACCEPTS = ("", "text/plain;version=0.0.4", "application/openmetrics-text; version=1.0.0", "application/openmetrics-text")
+ACCEPTS = (
+    "",
+    "text/plain;version=0.0.4",
+    "application/openmetrics-text; version=1.0.0",
+    "application/openmetrics-text;q=1",
+)
 OWN = [("hub_faults", "counter", "Faults.", "place", {"bus": 2.0})]
 
 
