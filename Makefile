@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PAGE := hub/web/dist/manifest.json
 PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -type f -print 2>/dev/null)
 NODE_MODULES := frontend/node_modules/.package-lock.json
-FAST := not slow and not browser and not prometheus
+FAST := not slow and not server and not browser and not prometheus
 
 # uv trusts the machine's certificates, as pip can be told to.
 export UV_SYSTEM_CERTS := 1
@@ -99,7 +99,7 @@ test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks som
 	@$(CLEAN_ENV) $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-fast
-test-fast: install  ## What takes less than two minutes: no browser, no Prometheus, nothing marked slow
+test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -m "$(FAST)" $(ARGS)
 
 .PHONY: test-matrix

@@ -11,6 +11,7 @@ def ids(messages: list[CheckMessage]) -> list[str | None]:
     return [message.id for message in messages]
 
 
+@pytest.mark.django_db
 def test_the_site_itself_is_set_up_rightly():
     assert [] == [message for message in run_checks() if str(message.id).startswith("hub.")]
 
@@ -33,6 +34,7 @@ def test_a_value_does_not_change_what_kind_of_error_it_is():
 
 
 @override_settings(HUB={"WAT": 1})
+@pytest.mark.django_db
 def test_django_runs_the_checks():
     assert "hub.E001" in ids(run_checks())
 

@@ -137,7 +137,7 @@ class Node:
             try:
                 await tick(now)
             except Exception as error:  # noqa: BLE001 - the border: a part's fault must not stop the others
-                record_fault("tick", error)
+                record_fault("node tick", error)
 
     async def snapshot(self) -> NodeSnapshot:
         """What this process has counted up to now."""

@@ -45,7 +45,7 @@ def test_every_message_has_an_example(side):
 
 def test_the_close_codes_are_those_of_the_contract():
     codes = {value for name, value in vars(wire).items() if name.startswith("CLOSE_")}
-    assert {int(row["code"]) for row in tables(DOCUMENT)[0]} == codes | {1011}
+    assert {int(row["code"]) for row in tables(DOCUMENT)[0]} == codes
 
 
 def test_every_name_of_the_contract_is_explained():
