@@ -14,6 +14,8 @@ from tests.feed.stage import of_type, stage
 
 JSON, MSGPACK = wire.SUBPROTOCOLS
 DEEP = 8000
+#: How deep a decoder may recurse differs between versions of Python: too deep, or no message of ours.
+EITHER = "malformed|invalid"
 
 
 async def tick_and_read(on, operator):
@@ -143,7 +145,7 @@ BAD_JSON = {
     "ref too long": (text({"type": "subscribe", "ref": "r" * 65}), "invalid", None),
     "deep nesting": ("[" * DEEP + "]" * DEEP, "invalid", None),
     "deep nesting in a field": ('{"type":"subscribe","topics":' + "[" * DEEP + "]" * DEEP + "}", "invalid", None),
-    "deep nesting in an unknown field": ('{"x":' + "[" * DEEP + "]" * DEEP + "}", "malformed", None),
+    "deep nesting in an unknown field": ('{"x":' + "[" * DEEP + "]" * DEEP + "}", EITHER, None),
     "too large": (text({"type": "subscribe", "ref": "r", "x": "x" * wire.MAX_CLIENT_MESSAGE_BYTES}), "too_large", None),
     "too large in bytes": ("ä" * (wire.MAX_CLIENT_MESSAGE_BYTES // 2 + 1), "too_large", None),
     "binary": (b'{"type":"subscribe","ref":"r"}', "wrong_encoding", None),
@@ -165,7 +167,7 @@ BAD_MSGPACK = {
     "infinity": (msgpack.packb({"type": "heartbeat", "ref": "r", "sent_at": -math.inf}), "invalid", "r"),
     "unknown type": (msgpack.packb({"type": "x", "ref": "r"}), "unknown_type", "r"),
     "deep nesting": (b"\x91" * DEEP + b"\xc0", "invalid", None),
-    "deep nesting in an unknown field": (b"\x81\xa1x" + b"\x91" * DEEP + b"\xc0", "malformed", None),
+    "deep nesting in an unknown field": (b"\x81\xa1x" + b"\x91" * DEEP + b"\xc0", EITHER, None),
     "too large": (msgpack.packb({"x": b"x" * wire.MAX_CLIENT_MESSAGE_BYTES}), "too_large", None),
 }
 
@@ -186,7 +188,7 @@ async def test_a_bad_message_is_answered_with_an_error_and_does_no_other_harm(su
         await on.service.settle(operator.session)
         [answer] = await operator.read()
         assert (answer["type"], answer["ok"], answer["ref"]) == ("result", False, ref)
-        assert answer["error"]["code"] == code
+        assert answer["error"]["code"] in code.split("|")
         assert answer["error"]["message"]
         # The subscription stands.
         await on.happen()
