@@ -24,6 +24,8 @@ class Demo:
     def __init__(self, log, env, *arguments):
         self.log = log
         with log.open("wb") as output:
+            # Tests that run in the background inherit an ignored Ctrl-C, and so would the command, on purpose.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "demo", *arguments],
                 cwd=ROOT,
