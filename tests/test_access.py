@@ -1,8 +1,6 @@
 """Who may do what, at every door: roles against actions, and every judgement by itself."""
 
 import json
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from threading import Barrier
@@ -15,7 +13,6 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -29,7 +26,6 @@ from hub.models import AccessToken, TenantOperator
 from hub.node import executor
 from hub.node import node as nodes
 from hub.node.executor import run_in_thread
-from tests.support.processes import ROOT, environment
 
 TOKEN = "a-token-for-scraping"
 ORIGIN = (b"origin", b"http://localhost")
@@ -430,91 +426,3 @@ def test_networks_of_the_settings():
     assert access.may_scrape("fd00::1", {}, config)
     assert not access.may_scrape("127.0.0.1", {}, config)
     assert not access.may_scrape("no address", {}, config)
-
-
-# --- the commands ---------------------------------------------------------------------------------------------------
-
-
-def run(*arguments, capsys):
-    call_command(*arguments)
-    return capsys.readouterr()
-
-
-def test_hub_token_shows_a_token_once_and_stores_none(capsys):
-    printed = run(
-        "hub_token", "create", "grafana", "--tenant", "acme", "--tenant", "globex", "--days", "30", capsys=capsys
-    )
-    token = printed.out.strip()
-    assert access.operator_of_token(token) == Operator(
-        "grafana", Rights(view=True, tenants=frozenset({"acme", "globex"}))
-    )
-    assert token not in str(list(AccessToken.objects.values()))
-    listed = run("hub_token", "list", capsys=capsys).out
-    assert "grafana | view | acme, globex" in listed
-    assert token not in listed
-    run("hub_token", "revoke", "grafana", capsys=capsys)
-    assert access.operator_of_token(token) is None
-
-
-def test_hub_token_tells_what_is_wrong(capsys):
-    run("hub_token", "create", "one", "--operate", capsys=capsys)
-    for arguments, words in (
-        (("create", "one"), "already"),
-        (("create", ""), "1 to 100"),
-        (("create", "x" * 101), "1 to 100"),
-        (("create", "two", "--days", "0"), "more than 0"),
-        (("create", "two", "--days", "nan"), "more than 0"),
-        (("revoke", "three"), "no token 'three'"),
-    ):
-        with pytest.raises(CommandError, match=words):
-            call_command("hub_token", *arguments)
-    assert "view and operate | all tenants" in run("hub_token", "list", capsys=capsys).out
-
-
-def test_hub_operator_makes_an_operator_with_a_password_shown_once(capsys):
-    printed = run("hub_operator", "ops", capsys=capsys).out
-    password = printed.rpartition(" ")[2].strip()
-    assert Client().login(username="ops", password=password)
-    user = get_user_model().objects.get(username="ops")
-    assert access.rights_of(user) == Rights(view=True)
-    assert not user.is_staff
-    assert "Password" not in run("hub_operator", "ops", capsys=capsys).out
-    assert Client().login(username="ops", password=password)
-
-
-def test_hub_operator_changes_what_is_named_and_nothing_else(capsys):
-    user = make_user("ops")
-
-    def after(*arguments):
-        run("hub_operator", "ops", *arguments, capsys=capsys)
-        return access.rights_of(user)
-
-    acme, both = frozenset({"acme"}), frozenset({"acme", "globex"})
-    assert after("--tenant", "acme", "--tenant", "globex", "--operate") == Rights(view=True, operate=True, tenants=both)
-    assert after("--tenant", "acme") == Rights(view=True, operate=True, tenants=acme)
-    assert after() == Rights(view=True, operate=True, tenants=acme)
-    assert after("--no-operate") == Rights(view=True, tenants=acme)
-    assert after("--all-tenants") == Rights(view=True)
-    assert Client().login(username="ops", password=PASSWORD)
-
-
-def hub_operator(folder, *arguments, password):
-    return subprocess.run(
-        [sys.executable, "manage.py", "hub_operator", *arguments, "--password-stdin"],
-        cwd=ROOT, env=environment(HUB_VAR=str(folder)), input=password, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-
-def test_hub_operator_reads_a_password_and_refuses_a_weak_one(tmp_path):
-    migrated = subprocess.run(
-        [sys.executable, "manage.py", "migrate", "-v", "0"],
-        cwd=ROOT, env=environment(HUB_VAR=str(tmp_path)), capture_output=True, check=False,
-    )  # fmt: skip
-    assert migrated.returncode == 0, migrated.stderr
-    weak = hub_operator(tmp_path, "ops", password="short\n")
-    assert weak.returncode != 0
-    assert "too short" in weak.stderr
-    good = hub_operator(tmp_path, "ops", "--tenant", "acme", password=PASSWORD + "\n")
-    assert good.returncode == 0, good.stderr
-    assert "ops is created: may watch, on acme." in good.stdout
-    assert PASSWORD not in good.stdout

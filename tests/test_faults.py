@@ -36,5 +36,7 @@ def test_the_first_fault_of_a_place_is_logged_with_its_traceback_and_no_other(ca
     assert 'raise KeyError("missing")' in caplog.text
 
 
-def test_a_fault_that_was_never_raised_can_be_recorded_too():
-    record_fault("a", OverflowError("too many"))
+def test_a_fault_that_was_never_raised_can_be_recorded_too(caplog):
+    with caplog.at_level(logging.DEBUG, "hub"):
+        record_fault("a", OverflowError("too many"))
+    assert "OverflowError: too many" in caplog.text
