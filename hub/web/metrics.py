@@ -20,6 +20,7 @@ from hub.instrument.state import instruments
 from hub.metrics import REGISTRY
 from hub.node.executor import run_in_thread
 from hub.node.node import Node, current_node
+from hub.node.presence import NodePresence
 from hub.node.sampler import Sampler
 from hub.web.security import HEADERS, secured_async
 
@@ -30,6 +31,7 @@ REFUSAL = (
 )
 
 Own = tuple[str, str, str, str | None, dict[str, float]]
+Members = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ async def scrape(address: str, headers: dict[str, str], names: list[str]) -> Ans
     node = current_node()
     sampler = Sampler(instruments().ledger) if node is None else node.sampler
     rows = await sampler.sample()
-    own = own_metrics(node)
-    body, content_type = await run_in_thread(_encode, rows, own, headers.get("accept", ""), names)
+    own, members = own_metrics(node), members_of(node)
+    body, content_type = await run_in_thread(_encode, rows, members, own, headers.get("accept", ""), names)
     return Answer(200, body, content_type)
 
 
@@ -100,10 +102,19 @@ def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in named.items()]
 
 
-def _encode(rows: list[list[object]], own: list[Own], accept: str, names: list[str]) -> tuple[bytes, str]:
+def members_of(node: Node | None) -> Members:
+    """This process's members by tenant and state; a copy."""
+    if node is None:
+        return {}
+    return {tenant: dict(states) for tenant, states in node.part(NodePresence).members.counts.items()}
+
+
+def _encode(
+    rows: list[list[object]], members: Members, own: list[Own], accept: str, names: list[str]
+) -> tuple[bytes, str]:
     settings = config()
     collector = HubCollector(
-        map(Counts.unpack, rows), REGISTRY.pack(), own,
+        map(Counts.unpack, rows), REGISTRY.pack(), own, presence=members,
         max_tenants=settings.tenant_labels, max_types=settings.type_labels,
     )  # fmt: skip
     return exposition(collector, accept, names)
@@ -131,7 +142,11 @@ def _node_metrics(node: Node) -> list[Own]:
         ("hub_events", "counter", "Events sent.", node.events_sent),
         ("hub_sampler_seconds", "gauge", "Time that the last sample took.", node.sampler_seconds),
         ("hub_loop_lag_seconds", "gauge", "How late the last sample began.", node.loop_lag or 0.0),
+        (
+            "hub_presence_sweep_seconds", "gauge", "Time that the last sweep of presence took.",
+            node.part(NodePresence).sweep_seconds,
+        ),
         ("hub_history_bytes", "gauge", "Memory of the history.", view.history.nbytes),
         ("hub_history_evicted", "counter", "Series let go of for lack of memory.", view.history.evicted),
-    )
+    )  # fmt: skip
     return [(name, kind, help_text, None, {"": float(value)}) for name, kind, help_text, value in numbers]

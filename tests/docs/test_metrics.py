@@ -17,8 +17,10 @@ from hub.export.catalogue import LABELS, MAX_CODES
 from hub.export.prometheus import HubCollector
 from hub.faults import FAULTS
 from hub.feed import service as feed
+from hub.fleet import roster
 from hub.fleet import service as fleet
 from hub.instrument.state import Instruments
+from hub.node import presence as node_presence
 from hub.node.node import Node
 from hub.web.metrics import own_metrics
 from tests.docs.markdown import prose, tables
@@ -43,7 +45,7 @@ def counted() -> Counts:
 
 def test_the_first_table_is_what_the_exporter_collects():
     found = {}
-    for metric in HubCollector([counted()], []).collect():
+    for metric in HubCollector([counted()], [], presence={"tenant": {"online": 1}}).collect():
         labels = set(metric.samples[0].labels) - set(LABELS) - {"le"}
         found[exposed(metric)] = (metric.type, "".join(labels))
     written = {row["metric"]: (row["type"], row["further label"]) for row in tables(DOCUMENT)[0]}
@@ -55,8 +57,8 @@ async def test_the_second_table_is_what_the_hub_says_of_itself(monkeypatch):
     config = Config()
     shared = Instruments(config)
     node = Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0))
-    fleet.attach(node)
-    feed.attach(node)
+    for attach in (node_presence.attach, fleet.attach, roster.attach, feed.attach):
+        attach(node)
     own = own_metrics(node)
     await asyncio.sleep(0)  # let its tasks begin, so that they can end
     await node.stop()

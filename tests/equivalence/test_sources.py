@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers
 
+from hub.core.control import is_control
 from tests.equivalence.variants import BARE, MONITORED, Variant, classes
 from tests.equivalence.witness import Registry
 
@@ -23,13 +24,16 @@ async def converse(variant: Variant, consumer: str, receive: Receive) -> tuple[l
     """Run a consumer on a source until it ends; returns what it sent and what it saw."""
     registry = Registry()
     sent: list[Any] = []
+    query = b"id=x-a&_hub=1" if variant.negotiated else b"id=x-a"
     application: Any = registry.watched(classes(variant)[consumer].as_asgi())
 
     async def send(message: Any) -> None:
-        sent.append(message)
+        text = message.get("text") if isinstance(message, dict) else None
+        if not (variant.negotiated and isinstance(text, str) and is_control(text)):
+            sent.append(message)
 
     task = asyncio.create_task(
-        application({"type": "websocket", "query_string": b"id=x-a", "subprotocols": []}, receive, send)
+        application({"type": "websocket", "query_string": query, "subprotocols": []}, receive, send)
     )
     await asyncio.wait([task], timeout=10.0)
     assert task.done(), f"{variant.name}: still runs after {registry['x-a'].entries}"

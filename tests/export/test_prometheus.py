@@ -205,3 +205,33 @@ def test_capping_merges_whole_rows(rows, max_tenants):
 
 def test_buckets_are_cumulative_and_end_with_all():
     assert [("0.5", 1.0), ("1.0", 1.0), ("+Inf", 4.0)] == cumulative((0.5, 1.0), [1, 0, 3])
+
+
+# --- presence -----------------------------------------------------------------------------------------------------
+
+
+def test_members_are_shown_by_tenant_and_state_within_the_cap():
+    rows = [row(tenant="a", accepted=9), row(tenant="b", accepted=1), row(tenant="c", accepted=1)]
+    presence = {"a": {"online": 3, "stale": 0}, "b": {"online": 1}, "c": {"online": 2, "idle": 4}}
+    body, _ = exposition(HubCollector(rows, [], presence=presence, max_tenants=1), "", [])
+    shown = {line for line in body.decode().splitlines() if line.startswith("ws_presence_members")}
+    assert shown == {
+        'ws_presence_members{state="online",tenant="a"} 3.0',
+        'ws_presence_members{state="stale",tenant="a"} 0.0',
+        'ws_presence_members{state="online",tenant="other"} 3.0',
+        'ws_presence_members{state="idle",tenant="other"} 4.0',
+    }
+
+
+def test_heartbeats_are_counted_by_consumer_and_tenant():
+    busy = row()
+    busy.heartbeats, busy.heartbeats_missed, busy.garbled = 7, 2, 3
+    busy.rtt.observe(0.02)
+    body, _ = exposition(HubCollector([busy], []), "", [])
+    lines = body.decode().splitlines()
+    for name, value in (
+        ("ws_heartbeats_total", 7), ("ws_heartbeats_missed_total", 2), ("ws_control_frames_garbled_total", 3),
+        ("ws_client_rtt_seconds_count", 1),
+    ):  # fmt: skip
+        [line] = [line for line in lines if line.startswith(name + "{")]
+        assert line.endswith(f" {float(value)}")

@@ -9,6 +9,7 @@ import { Help } from "./Help";
 import { Metrics } from "./Metrics";
 import { Nodes } from "./Nodes";
 import { Notices } from "./Notices";
+import { Presence } from "./Presence";
 import { type Page, PageProvider } from "./page";
 import { useShortcuts } from "./shortcuts";
 import { Tiles } from "./Tiles";
@@ -36,6 +37,7 @@ export function App({ page }: { page: Page }) {
           <EventStream />
         </div>
         {!unused && <ConsumersTable />}
+        {!unused && <Presence />}
         <Metrics />
       </main>
       <Help dialog={help} />
