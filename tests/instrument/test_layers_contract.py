@@ -135,7 +135,7 @@ async def cancelled(make: Make) -> list[Any]:
     receiving = asyncio.create_task(layer.receive(channel))
     await asyncio.sleep(0.1)
     receiving.cancel()
-    given: list[Any] = await asyncio.gather(receiving, return_exceptions=True)
+    given: list[Any] = list(await asyncio.gather(receiving, return_exceptions=True))
     told: list[Any] = [type(given[0]).__name__]
     await layer.send(other, {"type": "x"})
     told.append(await silence(layer, other))

