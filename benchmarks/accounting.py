@@ -175,6 +175,9 @@ def _build_uncounted() -> Application:
                 return payload_size(message)
             return LAST if message["type"] == "websocket.disconnect" else CONTROL
 
+        def at_work(self, inbox: Any) -> None:
+            pass
+
         def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
             pass
 

@@ -25,10 +25,12 @@ class HubConfig(AppConfig):
         from hub.instrument import checks as consumer_checks  # noqa: F401, PLC0415 - registers another one
         from hub.instrument.state import on_first_call  # noqa: PLC0415
         from hub.node import presence as node_presence  # noqa: PLC0415
+        from hub.node import slowness  # noqa: PLC0415
         from hub.node.node import ensure_node, on_new_node  # noqa: PLC0415
 
         if not config().enabled:
             return
         for builder in (node_presence.attach, fleet.attach, roster.attach, presence.attach, feed.attach):
             on_new_node(builder)
+        on_new_node(slowness.attach)
         on_first_call(ensure_node)

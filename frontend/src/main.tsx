@@ -1,3 +1,4 @@
+import "./slow.css";
 import "./style.css";
 import { render } from "preact";
 import { browserEnvironment } from "./feed/environment";

@@ -40,6 +40,9 @@ COUNTERS: tuple[tuple[str, str, Number], ...] = (
     ),
     ("ws_control_frames_garbled", "Control frames of clients that made no sense.", lambda counts: counts.garbled),
 )
+LABELLED_GAUGES: tuple[tuple[str, str, str, Mapped], ...] = (
+    ("ws_slow_consumers", "Episodes of slowness that are open, by cause.", "cause", lambda counts: counts.slow),
+)
 LABELLED: tuple[tuple[str, str, str, Mapped], ...] = (
     ("ws_connection_failures", "Connections that were never accepted.", "reason", lambda counts: counts.failures),
     ("ws_disconnects", "Accepted connections that ended, by close code.", "code", lambda counts: counts.disconnects),
@@ -48,6 +51,7 @@ LABELLED: tuple[tuple[str, str, str, Mapped], ...] = (
     ("ws_layer_messages", "Channel-layer messages handled.", "message_type", lambda counts: counts.layer),
     ("ws_handler_errors", "Exceptions that left a handler.", "exception", lambda counts: counts.errors),
     ("ws_frames_dropped", "Frames and layer messages lost, by reason.", "reason", lambda counts: counts.lost),
+    ("ws_slow_episodes", "Episodes of slowness that have opened.", "cause", lambda counts: counts.slow_episodes),
 )
 HISTOGRAMS: tuple[tuple[str, str, Callable[[Counts], Histogram]], ...] = (
     ("ws_message_latency_seconds", "Time in the handler of a message.", lambda counts: counts.latency),

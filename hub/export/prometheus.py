@@ -20,6 +20,7 @@ from hub.export.catalogue import (
     GAUGES,
     HISTOGRAMS,
     LABELLED,
+    LABELLED_GAUGES,
     LABELS,
     PRESENCE,
     PRESENCE_LABELS,
@@ -69,6 +70,8 @@ class HubCollector(Collector):
             yield GaugeMetricFamily(name, help_text)
         for name, help_text, _ in COUNTERS:
             yield CounterMetricFamily(name, help_text)
+        for name, help_text, label, _ in LABELLED_GAUGES:
+            yield GaugeMetricFamily(name, help_text, labels=(*LABELS, label))
         for name, help_text, label, _ in LABELLED:
             yield CounterMetricFamily(name, help_text, labels=(*LABELS, label))
         for name, help_text, _ in HISTOGRAMS:
@@ -83,6 +86,8 @@ class HubCollector(Collector):
             yield self._numbers(GaugeMetricFamily(name, help_text, labels=LABELS), number)
         for name, help_text, number in COUNTERS:
             yield self._numbers(CounterMetricFamily(name, help_text, labels=LABELS), number)
+        for name, help_text, label, mapping in LABELLED_GAUGES:
+            yield self._labelled(GaugeMetricFamily(name, help_text, labels=(*LABELS, label)), label, mapping)
         for name, help_text, label, mapping in LABELLED:
             yield self._labelled(CounterMetricFamily(name, help_text, labels=(*LABELS, label)), label, mapping)
         for name, help_text, histogram in HISTOGRAMS:
@@ -108,12 +113,13 @@ class HubCollector(Collector):
         metric: Metric = family
         return metric
 
-    def _labelled(self, family: CounterMetricFamily, label: str, mapped: Mapped) -> Metric:
+    def _labelled(self, family: Any, label: str, mapped: Mapped) -> Metric:  # noqa: ANN401 - gauge or counter alike
         values_of = capped_values(self.rows.values(), label, mapped, self.max_types)
         for key, counts in self.rows.items():
             for name, value in values_of(counts).items():
                 family.add_metric((*key, name), value)
-        return family
+        metric: Metric = family
+        return metric
 
 
 class Rest(Collector):

@@ -16,6 +16,7 @@ from hub.core.metrics import Packed
 from hub.core.snapshot import NodeSnapshot
 from hub.feed import wire
 from hub.feed.members import PresenceRows, rounded
+from hub.feed.slow import SlowRows
 from hub.fleet.roster import FleetRoster
 from hub.fleet.view import ALL, COLUMNS, REMOVED_KEPT, FleetView, Row
 
@@ -48,6 +49,7 @@ class Topics:
     def __init__(self, view: FleetView, roster: FleetRoster) -> None:
         self._view = view
         self._presence = PresenceRows(roster)
+        self._slow = SlowRows(view)
         self._kept: dict[tuple[Any, ...], Encoded | None] = {}
         self._kept_version = -1
         self._histories: dict[Scope, wire.History] = {}
@@ -108,11 +110,11 @@ class Topics:
                 fields["removed"] = gone
             elif not fields["consumers"]:
                 return None
-        if topic in ("presence", "metrics") and not fields[topic]:
+        if (topic in ("presence", "metrics") and not fields[topic]) or (topic == "slow" and fields["slow"] is None):
             return None
         return wire.Delta(topic=topic, at=self._view.at, tenant=_tenant(scope), **fields)
 
-    def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:
+    def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:  # noqa: PLR0911 - a topic each
         if topic == "totals":
             row = self._view.totals.get(scope)
             return {"totals": wire.Totals(**_numbers(row or Row(Counts())))}
@@ -120,6 +122,8 @@ class Topics:
             return {"consumers": self._rows(scope, consumers, since)}
         if topic == "presence":
             return {"presence": self._presence_rows(scope, since)}
+        if topic == "slow":
+            return {"slow": self._slow.since(since, scope, consumers)}
         if topic == "nodes":
             return {"nodes": self._nodes() if scope is ALL else []}
         if topic == "metrics":

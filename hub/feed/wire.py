@@ -35,8 +35,8 @@ CLOSE_INTERNAL_ERROR = 4500
 CLOSE_RESTART = 4205
 CLOSE_TRY_LATER = 4503
 
-Topic = Literal["totals", "consumers", "presence", "nodes", "metrics", "events"]
-TOPICS: tuple[Topic, ...] = ("totals", "consumers", "presence", "nodes", "metrics", "events")
+Topic = Literal["totals", "consumers", "presence", "slow", "nodes", "metrics", "events"]
+TOPICS: tuple[Topic, ...] = ("totals", "consumers", "presence", "slow", "nodes", "metrics", "events")
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 
@@ -139,6 +139,31 @@ class MemberRow(Struct, frozen=True, kw_only=True):
     consumers: list[str] = []
     groups: list[str] = []
     nodes: list[str] = []
+
+
+Cause = Literal["handler", "client", "queue", "layer", "loop", "sync_thread"]
+
+
+class SlowRow(Struct, frozen=True, kw_only=True):
+    """
+    An episode of slowness, open (``closed_at`` null) or closed within the last five minutes.
+
+    ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
+    ``connection`` is empty where a whole process suffers and nobody is known to be at fault. ``details`` as in its
+    events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known.
+    """
+
+    cause: Cause
+    consumer: str
+    tenant: str
+    connection: str
+    node: str
+    since: float
+    seconds: float
+    threshold: float
+    lasted: float | None = None
+    closed_at: float | None = None
+    details: dict[str, str | int | float | bool | None] = {}
 
 
 class NodeRow(Struct, frozen=True, kw_only=True):
@@ -253,13 +278,17 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     history: History | UnsetType = UNSET
     consumers: list[ConsumerRow] | UnsetType = UNSET
     presence: list[PresenceRow] | UnsetType = UNSET
+    slow: list[SlowRow] | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
     events: list[Event] | UnsetType = UNSET
 
 
 class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="delta"):
-    """Absolute values of what changed in one topic since the last delta of this subscription's cadence."""
+    """
+    Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow`` is the
+    whole ranked list.
+    """
 
     topic: Topic
     at: float
@@ -268,6 +297,7 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     consumers: list[ConsumerRow] | UnsetType = UNSET
     removed: list[RowKey] | UnsetType = UNSET
     presence: list[PresenceRow] | UnsetType = UNSET
+    slow: list[SlowRow] | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
 

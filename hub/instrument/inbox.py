@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from hub.instrument.busy import BUSY, AtWork
+
 Message = dict[str, Any]
 Get = Callable[[], Awaitable[Message]]
 #: The server's callables, which a host may have wrapped.
@@ -168,7 +170,7 @@ class Inbox:
 
     async def run(
         self, dispatch: Dispatch, receive: Get, arrived: Arrived, layer_receive: Get | None,
-        reading: Callable[..., None] | None = None,
+        reading: Callable[..., None] | None = None, entry: AtWork | None = None,
     ) -> None:  # fmt: skip
         """
         Dispatch until a source or the dispatch raises.
@@ -180,16 +182,17 @@ class Inbox:
                 bytes: `CONTROL` for one that is no frame, `LAST` for the last one.
             layer_receive: The channel layer's ``receive`` for this consumer, if it has one.
             reading: Told by ``value`` whether the client's reader reads, when it parks and when it goes on.
+            entry: What stands in the register while there is something to dispatch.
         """
         self._sources = [Source(self, receive, self._max_messages, self._max_bytes, arrived, reading)]
         if layer_receive is not None:
             self._sources.append(Source(self, layer_receive, 1, 1))
         try:
-            await self._dispatch_all(dispatch)
+            await self._dispatch_all(dispatch, entry)
         finally:
             await self._close()
 
-    async def _dispatch_all(self, dispatch: Dispatch) -> None:
+    async def _dispatch_all(self, dispatch: Dispatch, entry: AtWork | None) -> None:
         """
         Dispatch one message of each source in turn; wait when there is none, yield when there are many.
 
@@ -197,6 +200,8 @@ class Inbox:
         """
         sources, monotonic, create_future = self._sources, self.monotonic, self.loop.create_future
         client = sources[0]
+        register: set[Any] = set() if entry is None else BUSY
+        register.add(entry)
         TURN.busy += 1
         budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
         try:
@@ -225,15 +230,18 @@ class Inbox:
                         budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
                 if idle:
                     TURN.busy -= 1
+                    register.discard(entry)
                     self.waiter = create_future()
                     try:
                         await self.waiter
                     finally:
                         TURN.busy += 1
+                        register.add(entry)
                     self.waiter = None
                     budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
         finally:
             TURN.busy -= 1
+            register.discard(entry)
 
     async def _close(self) -> None:
         """Stop the readers; what they had read stays in the queues."""
@@ -242,6 +250,14 @@ class Inbox:
             source.task.cancel()
             with suppress(asyncio.CancelledError):
                 await source.task
+
+    def oldest(self) -> float | None:
+        """When the message that has waited longest arrived, in monotonic seconds; None if none waits."""
+        return min((source.queue[0][0] for source in self._sources if source.queue), default=None)
+
+    def waiting(self) -> int:
+        """How many messages wait for their dispatch."""
+        return sum(len(source.queue) for source in self._sources)
 
     def undispatched(self) -> list[list[Message]]:
         """After the end: what was read and never dispatched, by source."""

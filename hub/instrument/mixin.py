@@ -42,6 +42,19 @@ def next_definition(cls: type, name: str) -> object:
     return next((vars(base)[name] for base in bases if name in vars(base)), None)
 
 
+def check_threshold(name: str, milliseconds: float | None) -> None:
+    """
+    Look at what a class says of slowness.
+
+    Raises:
+        ConfigurationError: It is no threshold.
+    """
+    if milliseconds is not None and not milliseconds > 0:
+        raise ConfigurationError(
+            f"{name}.hub_slow_threshold_ms is {milliseconds!r}; give a number of milliseconds above 0, or None"
+        )
+
+
 class MonitoredConsumerMixin:
     """
     Monitors a Channels consumer; first in the bases: ``class Chat(MonitoredConsumerMixin, AsyncConsumer)``.
@@ -53,6 +66,7 @@ class MonitoredConsumerMixin:
         hub_inbox: False: run in Channels' own dispatch loop. None: as ``HUB["INBOX"]`` says.
         hub_sweep: False: sweep old database connections before every dispatch, as Channels does.
             None: as ``HUB["SWEEP"]`` says.
+        hub_slow_threshold_ms: What takes this consumer longer is slow. None: as ``HUB["SLOW_THRESHOLD_MS"]`` says.
         hub_control_frames: False: our client library is served as any plain client is. None: as
             ``HUB["CONTROL_FRAMES"]`` says.
         hub_presence: False: nobody's presence is kept. None: as ``HUB["PRESENCE"]`` says.
@@ -70,6 +84,7 @@ class MonitoredConsumerMixin:
     hub_message_types: tuple[str, ...] = ()
     hub_inbox: bool | None = None
     hub_sweep: bool | None = None
+    hub_slow_threshold_ms: float | None = None
     hub_control_frames: bool | None = None
     hub_presence: bool | None = None
     hub_heartbeat_interval: float | None = None
@@ -101,6 +116,7 @@ class MonitoredConsumerMixin:
         cls._hub_owns_dispatch = next_definition(cls, "dispatch") is AsyncConsumer.dispatch
         cls._hub_label = vars(cls).get("hub_consumer") or f"{cls.__module__}.{cls.__qualname__}"
         members.check_class(cls)
+        check_threshold(cls.__qualname__, cls.hub_slow_threshold_ms)
 
     def get_hub_tenant(self) -> str | None:
         """
@@ -167,6 +183,8 @@ class MonitoredConsumerMixin:
         if control is not None:
             receive, send = control.observe_receive(receive), control.observe_send(send)
         observer = Observer(shared, connection, self._hub_type_rule(), control)
+        if self.hub_slow_threshold_ms is not None:
+            observer.threshold = self.hub_slow_threshold_ms / 1000
         shadowed = watch_json(self, self._hub_types, connection)
         failure: BaseException | None = None
         try:
@@ -209,9 +227,10 @@ class MonitoredConsumerMixin:
         consumer.base_send = async_to_sync(send) if consumer._sync else send  # noqa: SLF001 - as Channels does
         settings = observer.instruments.config
         inbox = Inbox(observer.monotonic, settings.inbox_messages, settings.inbox_bytes)
+        entry = observer.at_work(inbox)
         try:
             dispatch = observer.observe_dispatch(consumer.dispatch)
-            await inbox.run(dispatch, receive, observer.arrived, layer_receive, observer.reading)
+            await inbox.run(dispatch, receive, observer.arrived, layer_receive, observer.reading, entry)
         except StopConsumer:
             pass
         finally:

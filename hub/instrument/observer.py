@@ -13,6 +13,7 @@ from channels.exceptions import StopConsumer
 
 from hub.core.latency import LATENCY_BOUNDS
 from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
+from hub.instrument.busy import BUSY, Backlog
 from hub.instrument.control import ControlFrames
 from hub.instrument.inbox import (
     CONTROL,
@@ -47,7 +48,8 @@ class Observer:
         control: The control frames of the connection, if its client asked for them and gets them.
     """
 
-    __slots__ = ("_control", "_dispatched", "_type_of", "_unhandled", "connection", "instruments", "monotonic")
+    __slots__ = ("_control", "_dispatched", "_type_of", "_unhandled", "connection", "inbox", "instruments",
+                 "monotonic", "started_at", "task", "threshold")  # fmt: skip
 
     def __init__(
         self, instruments: Instruments, connection: Connection, type_of: TypeOf | None = None,
@@ -60,6 +62,10 @@ class Observer:
         self._control = control
         self._unhandled: list[Message] = []
         self._dispatched = False
+        self.inbox: Backlog | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.started_at = 0.0
+        self.threshold = instruments.config.slow_threshold_ms / 1000
 
     # --- towards the server ---
 
@@ -162,6 +168,18 @@ class Observer:
 
     # --- in the handler ---
 
+    def at_work(self, inbox: Backlog | None = None) -> "Observer | None":
+        """
+        The task that runs the consumer asks what stands for it in the register; None: nobody looks.
+
+        Args:
+            inbox: Where its messages wait.
+        """
+        if not self.instruments.config.slow_detection:
+            return None
+        self.inbox, self.task = inbox, asyncio.current_task()
+        return self
+
     def observe_dispatch(self, handler: Handler) -> Dispatch:
         """
         The consumer's ``dispatch``, with what becomes of each message counted.
@@ -174,7 +192,7 @@ class Observer:
         monotonic, handled = self.monotonic, self._handled
 
         async def observed_dispatch(message: Message, arrived_at: float, size: int) -> float:
-            started_at = monotonic()
+            started_at = self.started_at = monotonic()
             try:
                 await handler(message)
             except (StopConsumer, asyncio.CancelledError):
@@ -184,6 +202,7 @@ class Observer:
                 raise
             finally:
                 ended_at = monotonic()
+                self.started_at = 0.0
                 handled(message, size, started_at - arrived_at if arrived_at else None, ended_at - started_at)
             return ended_at
 
@@ -256,6 +275,15 @@ class Observer:
 
         async def observed_own_dispatch(message: Message) -> None:
             self._dispatched = True
+            entry = self.at_work()
+            if entry is not None:
+                BUSY.add(entry)
+            try:
+                await dispatched(message)
+            finally:
+                BUSY.discard(self)
+
+        async def dispatched(message: Message) -> None:
             if self._unhandled and message is self._unhandled[0]:
                 self._unhandled.pop(0)
                 size = payload_size(message) if kind_of(message) == "websocket.receive" else CONTROL

@@ -12,6 +12,7 @@ from hub import __version__
 from hub.access import may_scrape
 from hub.conf import config
 from hub.core.ledger import Counts
+from hub.core.metrics import Packed
 from hub.export.prometheus import HubCollector, exposition
 from hub.faults import FAULTS
 from hub.feed.service import FeedService
@@ -61,7 +62,8 @@ async def scrape(address: str, headers: dict[str, str], names: list[str]) -> Ans
     sampler = Sampler(instruments().ledger) if node is None else node.sampler
     rows = await sampler.sample()
     own, members = own_metrics(node), members_of(node)
-    body, content_type = await run_in_thread(_encode, rows, members, own, headers.get("accept", ""), names)
+    process = [] if node is None else node.measure_process()
+    body, content_type = await run_in_thread(_encode, rows, members, process, own, headers.get("accept", ""), names)
     return Answer(200, body, content_type)
 
 
@@ -110,11 +112,11 @@ def members_of(node: Node | None) -> Members:
 
 
 def _encode(
-    rows: list[list[object]], members: Members, own: list[Own], accept: str, names: list[str]
+    rows: list[list[object]], members: Members, process: list[Packed], own: list[Own], accept: str, names: list[str]
 ) -> tuple[bytes, str]:
     settings = config()
     collector = HubCollector(
-        map(Counts.unpack, rows), REGISTRY.pack(), own, presence=members,
+        map(Counts.unpack, rows), process + REGISTRY.pack(), own, presence=members,
         max_tenants=settings.tenant_labels, max_types=settings.type_labels,
     )  # fmt: skip
     return exposition(collector, accept, names)

@@ -7,6 +7,7 @@ import type {
   NodeRow,
   PresenceRow,
   ServerMessage,
+  SlowRow,
   Snapshot,
   Totals,
 } from "../wire/types";
@@ -27,6 +28,8 @@ export interface State {
   readonly consumers: ReadonlyMap<string, ConsumerRow> | null;
   /** By tenant; who has nobody is not in it. */
   readonly presence: ReadonlyMap<string, PresenceRow> | null;
+  /** Worst first. */
+  readonly slow: readonly SlowRow[] | null;
   readonly nodes: ReadonlyMap<string, NodeRow> | null;
   readonly metrics: ReadonlyMap<string, MetricRow> | null;
   readonly stream: stream.Stream | null;
@@ -43,6 +46,7 @@ export const INITIAL: State = {
   series: series.EMPTY,
   consumers: null,
   presence: null,
+  slow: null,
   nodes: null,
   metrics: null,
   stream: null,
@@ -52,7 +56,16 @@ export const INITIAL: State = {
 /** The server confirmed a subscription. With another tenant than before, nothing known is of it. */
 export function subscribed(state: State, tenant: string | null): State {
   if (tenant === state.tenant) return state;
-  return { ...state, tenant, totals: null, series: series.EMPTY, consumers: null, presence: null, stream: null };
+  return {
+    ...state,
+    tenant,
+    totals: null,
+    series: series.EMPTY,
+    consumers: null,
+    presence: null,
+    slow: null,
+    stream: null,
+  };
 }
 
 export function reduce(state: State, message: ServerMessage): State {
@@ -90,6 +103,8 @@ function receiveSnapshot(state: State, snapshot: Snapshot): State {
       return withConsumers({ ...state, consumers: new Map() }, snapshot.consumers ?? []);
     case "presence":
       return withPresence({ ...state, presence: new Map() }, snapshot.presence ?? []);
+    case "slow":
+      return { ...state, slow: snapshot.slow ?? [] };
     case "nodes":
       return { ...state, nodes: merge(new Map(), snapshot.nodes ?? [], (row) => row.node) };
     case "metrics":
@@ -113,6 +128,8 @@ function receiveDelta(state: State, delta: Delta): State {
     }
     case "presence":
       return withPresence(state, delta.presence ?? []);
+    case "slow":
+      return { ...state, slow: delta.slow ?? state.slow };
     case "nodes":
       return { ...state, nodes: merge(state.nodes, delta.nodes ?? [], (row) => row.node) };
     case "metrics":

@@ -12,6 +12,7 @@ import { Notices } from "./Notices";
 import { Presence } from "./Presence";
 import { type Page, PageProvider } from "./page";
 import { useShortcuts } from "./shortcuts";
+import { Slow } from "./Slow";
 import { Tiles } from "./Tiles";
 
 export function App({ page }: { page: Page }) {
@@ -29,6 +30,7 @@ export function App({ page }: { page: Page }) {
         <Notices />
         <Tiles />
         {unused && <ConsumersTable />}
+        {!unused && <Slow />}
         <div class="columns">
           <div class="main-column">
             <Nodes />

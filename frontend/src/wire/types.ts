@@ -43,8 +43,9 @@ export interface Snapshot {
   metrics?: MetricRow[];
   nodes?: NodeRow[];
   presence?: PresenceRow[];
+  slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "totals";
+  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals";
   totals?: Totals;
   type: "snapshot";
 }
@@ -165,6 +166,28 @@ export interface PresenceRow {
   version: number;
 }
 /**
+ * An episode of slowness, open (``closed_at`` null) or closed within the last five minutes.
+ *
+ * ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
+ * ``connection`` is empty where a whole process suffers and nobody is known to be at fault. ``details`` as in its
+ * events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known.
+ */
+export interface SlowRow {
+  cause: "client" | "handler" | "layer" | "loop" | "queue" | "sync_thread";
+  closed_at?: number | null;
+  connection: string;
+  consumer: string;
+  details?: {
+    [k: string]: string | number | boolean | null;
+  };
+  lasted?: number | null;
+  node: string;
+  seconds: number;
+  since: number;
+  tenant: string;
+  threshold: number;
+}
+/**
  * The sum over everything the operator may see. Counters are absolute since each node's start; rates are per
  * second, over the last tick.
  */
@@ -190,7 +213,8 @@ export interface Totals {
   wait: Quantiles;
 }
 /**
- * Absolute values of what changed in one topic since the last delta of this subscription's cadence.
+ * Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow`` is the
+ * whole ranked list.
  */
 export interface Delta {
   at: number;
@@ -199,8 +223,9 @@ export interface Delta {
   nodes?: NodeRow[];
   presence?: PresenceRow[];
   removed?: RowKey[];
+  slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "totals";
+  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals";
   totals?: Totals;
   type: "delta";
 }
@@ -297,7 +322,7 @@ export interface Subscribe {
   ref?: string | null;
   severities?: ("error" | "info" | "warning")[] | null;
   tenants?: string[] | null;
-  topics?: ("consumers" | "events" | "metrics" | "nodes" | "presence" | "totals")[] | null;
+  topics?: ("consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals")[] | null;
   type: "subscribe";
 }
 /**
