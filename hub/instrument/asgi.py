@@ -19,6 +19,7 @@ from hub.instrument import members
 from hub.instrument.control import take_parameter_of
 from hub.instrument.coverage import reaches_mixin
 from hub.instrument.inbox import Receive, Send
+from hub.instrument.layers.losses import CONNECTION
 from hub.instrument.observer import SCOPE_KEY, Observer
 from hub.instrument.routes import Route, websocket_routes
 from hub.instrument.state import Instruments, instruments
@@ -134,7 +135,11 @@ def _wrap_leaf(route: Route) -> None:
             if settings.presence:
                 connection.policy = members.policy_of_settings(settings)
                 connection.member_of = lambda: (members.member_of_scope(scope), NO_GROUPS)
-        return await callback(scope, receive, send)
+        token = CONNECTION.set(connection if isinstance(connection, Connection) else None)
+        try:
+            return await callback(scope, receive, send)
+        finally:
+            CONNECTION.reset(token)
 
     leaf.hub_leaf = True  # type: ignore[attr-defined]
     vars(leaf).update({name: value for name, value in vars(callback).items() if name != "hub_leaf"})

@@ -23,6 +23,7 @@ from hub.faults import record_fault
 from hub.instrument import members
 from hub.instrument.control import ControlFrames, take_parameter_of
 from hub.instrument.inbox import Inbox, Message, Send, kind_of
+from hub.instrument.layers.losses import CONNECTION
 from hub.instrument.observer import SCOPE_KEY, Observer, TypeOf
 from hub.instrument.state import Instruments, instruments
 from hub.instrument.sweep import Sweep
@@ -221,7 +222,10 @@ class MonitoredConsumerMixin:
         consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
         layer_receive = None
         if consumer.channel_layer is not None:
+            token = CONNECTION.set(observer.connection)
             consumer.channel_name = await consumer.channel_layer.new_channel()
+            # At once: every variable of a context costs each connection memory for as long as it lives.
+            CONNECTION.reset(token)
             layer_receive = functools.partial(consumer.channel_layer.receive, consumer.channel_name)
             consumer.channel_receive = layer_receive
         consumer.base_send = async_to_sync(send) if consumer._sync else send  # noqa: SLF001 - as Channels does
@@ -243,9 +247,11 @@ class MonitoredConsumerMixin:
         consumer: Any = self
         consumer.dispatch = observer.observe_own_dispatch(consumer.dispatch)
         shadowed.append("dispatch")
+        token = CONNECTION.set(observer.connection)
         try:
             await super().__call__(scope, observer.observe_receive(receive), send)  # type: ignore[misc]  # the consumer's
         finally:
+            CONNECTION.reset(token)
             observer.settle_unhandled()
 
     async def dispatch(self, message: dict[str, Any]) -> None:

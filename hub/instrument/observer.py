@@ -222,6 +222,8 @@ class Observer:
             counts.received_bytes += size
         elif size == FROM_LAYER:
             increment(counts.layer, kind_of(message) or OTHER)
+            if connection.link is not None:
+                connection.link.dispatched(counts, seconds)
         else:
             return
         # As `Histogram.observe` does, without the calls: this is the hot path.
@@ -297,10 +299,17 @@ class Observer:
         """The loop has ended: what it received and never dispatched is lost, unless it never dispatches at all."""
         if self._dispatched:
             self.lost_in_teardown([self._unhandled])
+            self._lose_taken()
             return
         for message in self._unhandled:
             if kind_of(message) == "websocket.receive":
                 self._count_unobserved(message)
+
+    def _lose_taken(self) -> None:
+        """A message that the loop had taken from the channel layer and not dispatched when it ended is lost."""
+        link = self.connection.link
+        if link is not None and link.undispatched():
+            increment(self.instruments.ledger.settle(self.connection).lost, TEARDOWN, link.undispatched())
 
     def _count_unobserved(self, message: Message) -> None:
         """A message whose handler nobody sees counts as received."""

@@ -94,6 +94,8 @@ class Instruments:
             self.emit("connection.closed", connection, code=connection.code, seconds=duration)
         elif connection.failure != rejected:
             self.emit("connection.failed", connection, reason=connection.failure)
+        if connection.link is not None:
+            connection.link.ended()
         _let_go(connection)
 
     def handler_error(self, connection: Connection, message_type: str, error: Exception) -> None:
