@@ -56,6 +56,7 @@ LABELLED: tuple[tuple[str, str, str, Mapped], ...] = (
 HISTOGRAMS: tuple[tuple[str, str, Callable[[Counts], Histogram]], ...] = (
     ("ws_message_latency_seconds", "Time in the handler of a message.", lambda counts: counts.latency),
     ("ws_message_wait_seconds", "Time between a message's arrival and its dispatch.", lambda counts: counts.wait),
+    ("ws_layer_wait_seconds", "Time from the sending of a layer message to its dispatch.", lambda c: c.layer_wait),
     ("ws_connection_duration_seconds", "Duration of accepted connections.", lambda counts: counts.duration),
     ("ws_client_rtt_seconds", "Round trip to clients with our library.", lambda counts: counts.rtt),
 )

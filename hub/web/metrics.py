@@ -20,6 +20,7 @@ from hub.fleet.view import FleetView
 from hub.instrument.state import instruments
 from hub.metrics import REGISTRY
 from hub.node.executor import run_in_thread
+from hub.node.layers import LayerWatch
 from hub.node.node import Node, current_node
 from hub.node.presence import NodePresence
 from hub.node.sampler import Sampler
@@ -151,4 +152,29 @@ def _node_metrics(node: Node) -> list[Own]:
         ("hub_history_bytes", "gauge", "Memory of the history.", view.history.nbytes),
         ("hub_history_evicted", "counter", "Series let go of for lack of memory.", view.history.evicted),
     )  # fmt: skip
-    return [(name, kind, help_text, None, {"": float(value)}) for name, kind, help_text, value in numbers]
+    own = [(name, kind, help_text, None, {"": float(value)}) for name, kind, help_text, value in numbers]
+    return [*own, *_layer_metrics(node.part(LayerWatch))]
+
+
+def _layer_metrics(watch: LayerWatch) -> list[Own]:
+    """The channel layers of this process, by alias; one of which nothing is known has no numbers."""
+    depths = watch.depths
+    oldest = {alias: depth.oldest or 0.0 for alias, depth in depths.items()}
+    capacities = {alias: float(depth.capacity) for alias, depth in depths.items() if depth.capacity is not None}
+    numbers: tuple[tuple[str, str, str, dict[str, float]], ...] = (
+        (
+            "ws_channel_layer_depth", "gauge", "Messages that wait in the channel layer for this process.",
+            {alias: float(depth.messages) for alias, depth in depths.items()},
+        ),
+        ("ws_channel_layer_oldest_seconds", "gauge", "How long the oldest of them has waited.", oldest),
+        ("ws_channel_layer_capacity", "gauge", "Messages that fit into one queue of the layer.", capacities),
+        (
+            "ws_channel_layer_fill_ratio", "gauge", "The fullest queue of the layer, of its capacity.",
+            {alias: depth.fullest for alias, depth in depths.items() if depth.capacity is not None},
+        ),
+        (
+            "ws_channel_layer_gaps", "counter", "Times that messages were lost in a number that nobody can know.",
+            {alias: float(gaps) for alias, gaps in watch.losses.gaps.items()},
+        ),
+    )  # fmt: skip
+    return [(name, kind, help_text, "layer", values) for name, kind, help_text, values in numbers]

@@ -21,6 +21,7 @@ from hub.feed import service as feed
 from hub.fleet import roster
 from hub.fleet import service as fleet
 from hub.instrument.state import Instruments
+from hub.node import layers as node_layers
 from hub.node import presence as node_presence
 from hub.node.node import Node
 from hub.node.slowness import Lookout
@@ -59,7 +60,7 @@ async def test_the_second_table_is_what_the_hub_says_of_itself(monkeypatch):
     config = Config()
     shared = Instruments(config)
     node = Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0))
-    for attach in (node_presence.attach, fleet.attach, roster.attach, feed.attach):
+    for attach in (node_layers.attach, node_presence.attach, fleet.attach, roster.attach, feed.attach):
         attach(node)
     own = own_metrics(node)
     await asyncio.sleep(0)  # let its tasks begin, so that they can end

@@ -12,13 +12,14 @@ from django.core.management.base import BaseCommand, CommandError
 from hub.conf import config
 from hub.instrument.asgi import MonitoredApplication
 from hub.instrument.coverage import NONE, coverage_of
+from hub.instrument.layers.adopt import coverage as coverage_of_layers
 from hub.instrument.routes import Route, websocket_routes
 
 
 class Command(BaseCommand):
     """See the module."""
 
-    help = "List every WebSocket route of ASGI_APPLICATION and how it is monitored."
+    help = "List every WebSocket route of ASGI_APPLICATION, every channel layer, and how they are monitored."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -34,9 +35,11 @@ class Command(BaseCommand):
         wrapped = isinstance(application, MonitoredApplication)
         rows = [_row(route, wrapped=wrapped) for route in websocket_routes(application)]
         if options["json"]:
-            self.stdout.write(json.dumps({"wrapped": wrapped, "routes": rows}, indent=2))
+            told = {"wrapped": wrapped, "routes": rows, "layers": coverage_of_layers()}
+            self.stdout.write(json.dumps(told, indent=2))
         else:
             self._print(rows, wrapped=wrapped)
+            self._print_layers()
         if options["fail"] and not rows:
             raise CommandError("no WebSocket route was found")
         if options["fail"] and any(row["monitored"] == NONE for row in rows):
@@ -54,6 +57,12 @@ class Command(BaseCommand):
         for row in rows:
             line = f"{row['path']:<{widths[0]}}  {row['consumer']:<{widths[1]}}  {_in_words(row)}"
             self.stdout.write(self.style.ERROR(line) if row["monitored"] == NONE else line)
+
+
+    def _print_layers(self) -> None:
+        for alias, state in coverage_of_layers().items():
+            line = f"Channel layer {alias!r}: {state}."
+            self.stdout.write(self.style.WARNING(line) if state.startswith(NONE) else line)
 
 
 def _row(route: Route, *, wrapped: bool) -> dict[str, Any]:
