@@ -11,8 +11,8 @@ import { Nodes } from "./Nodes";
 import { Notices } from "./Notices";
 import { Presence } from "./Presence";
 import { type Page, PageProvider } from "./page";
-import { useShortcuts } from "./shortcuts";
 import { Slow } from "./Slow";
+import { useShortcuts } from "./shortcuts";
 import { Tiles } from "./Tiles";
 
 export function App({ page }: { page: Page }) {
