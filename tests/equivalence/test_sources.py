@@ -104,6 +104,8 @@ def breaking() -> Receive:
     messages = iter([CONNECT, text(whole), text(broken)])
 
     async def receive() -> Any:
+        # Which of two sources comes first is chance, also without us: let the layer's message be handled first.
+        await asyncio.sleep(0.1)
         try:
             return next(messages)
         except StopIteration:
