@@ -4,6 +4,8 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+# The page's list of files is there before the client library is built: a build that failed must not look like one.
+.DELETE_ON_ERROR:
 
 # Settings: `make install PYTHON=/opt/python3.12/bin/python VENV=.venv-3.12`
 PYTHON ?=
@@ -79,7 +81,7 @@ $(NODE_MODULES): frontend/package.json frontend/package-lock.json | $(VENV)/.ins
 	@touch $@
 
 $(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
-	@echo "Building the page"
+	@echo "Building the page and the client library"
 	@$(NPM) run --silent build
 	@touch $@
 

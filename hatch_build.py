@@ -1,7 +1,7 @@
 """
-The one thing that building adds to hatchling: no wheel without the page.
+The one thing that building adds to hatchling: no wheel without the page and the client library.
 
-The page is built by Vite and not committed, so a wheel made from a fresh clone would install a hub without a face
+Both are built by Vite and not committed, so a wheel made from a fresh clone would install a hub without a face
 and nobody would notice until the first visit.
 """
 
@@ -12,7 +12,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MANIFEST = Path("hub", "web", "dist", "manifest.json")
+DIST = Path("hub", "web", "dist")
+#: What a build leaves there: the list of the page's files, the client library.
+BUILT = (DIST / "manifest.json", DIST / "client" / "hubsocket.js")
 
 
 class PageIsBuilt(BuildHookInterface[Any]):
@@ -23,10 +25,11 @@ class PageIsBuilt(BuildHookInterface[Any]):
         Check before hatchling collects the files.
 
         Raises:
-            FileNotFoundError: The page has not been built.
+            FileNotFoundError: The page or the library has not been built.
         """
-        if version != "editable" and not Path(self.root, MANIFEST).is_file():
+        missing = [str(file) for file in BUILT if not Path(self.root, file).is_file()]
+        if version != "editable" and missing:
             raise FileNotFoundError(
-                f"{MANIFEST} is missing: the operator page is not built, and the wheel would lack it. "
-                "Run `make wheel`, or build the page with `npm ci && npm run build` in frontend/ and try again."
+                f"{' and '.join(missing)}: not built, and the wheel would lack the page or the client library. "
+                "Run `make wheel`, or build both with `npm ci && npm run build` in frontend/ and try again."
             )

@@ -14,6 +14,7 @@ from benchmarks.figures import Measurement
 from benchmarks.load import LoadClient
 from benchmarks.machine import Machine, describe_machine
 from benchmarks.memory import measure_memory
+from benchmarks.presence import measure_presence
 from benchmarks.report import make_json, render_machine, render_measurement, render_verdicts
 from benchmarks.scrape import measure_scrape
 from benchmarks.servers import ServerKind
@@ -29,6 +30,7 @@ class What(StrEnum):
     QUERY = "query"
     SCRAPE = "scrape"
     MEMORY = "memory"
+    PRESENCE = "presence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,19 @@ class Scale:
     scrapes: int
     connections: int
     memory_rounds: int
+    presence_rounds: int
+    presence_minutes: int
+    beating: tuple[int, float]
 
 
 WHOLE = Scale(
-    Effort(1.0, 5), accounting_pairs=10_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=2
-)
+    Effort(1.0, 5), accounting_pairs=10_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=2,
+    presence_rounds=3, presence_minutes=2, beating=(8_000, 20.0),
+)  # fmt: skip
 QUICK = Scale(
-    Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=1_000, memory_rounds=1
-)
+    Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=1_000, memory_rounds=1,
+    presence_rounds=1, presence_minutes=1, beating=(2_000, 4.0),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Run:
             What.ACCOUNTING: self._measure_accounting,
             What.SCRAPE: self._measure_scrape,
             What.MEMORY: self._measure_memory,
+            What.PRESENCE: self._measure_presence,
         }
         return measure[what]() if what in measure else self._measure_throughput(Workload(what))
 
@@ -80,6 +88,12 @@ class Run:
     def _measure_memory(self) -> Measurement:
         scale = self.scale
         return measure_memory(self.kinds, self.machine, scale.connections, scale.memory_rounds, self.client)
+
+    def _measure_presence(self) -> Measurement:
+        scale = self.scale
+        return measure_presence(
+            self.kinds, self.machine, scale.presence_rounds, scale.presence_minutes, scale.beating, self.client
+        )
 
 
 def main() -> int:

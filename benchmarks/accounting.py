@@ -159,6 +159,7 @@ def _build_uncounted() -> Application:
         def __init__(self, instruments: Any) -> None:
             self.instruments = instruments
             self.monotonic = instruments.clock.monotonic
+            self.reading = None
 
         def observe_dispatch(self, handler: Any) -> Any:
             monotonic = self.monotonic
@@ -169,10 +170,13 @@ def _build_uncounted() -> Application:
 
             return dispatch
 
-        def arrived(self, message: dict[str, Any]) -> int:
+        def arrived(self, message: dict[str, Any], now: float) -> int:
             if message["type"] == "websocket.receive":
                 return payload_size(message)
             return LAST if message["type"] == "websocket.disconnect" else CONTROL
+
+        def at_work(self, inbox: Any) -> None:
+            pass
 
         def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
             pass

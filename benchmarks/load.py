@@ -14,7 +14,7 @@ from array import array
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, Protocol, TypeVar
 
 import psutil
@@ -23,6 +23,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from benchmarks.children import Child
 from benchmarks.machine import pin
 from benchmarks.servers import Server
+from hub.core.control import encode, with_parameter
 
 DRAIN_TIMEOUT = 30.0
 HANDSHAKE_TIMEOUT = 60.0
@@ -72,6 +73,25 @@ class LoadClient:
     def hold(self, addresses: Sequence[str]) -> None:
         """Open a connection to each address, echo one frame over it, and keep it open until `release`."""
         self._child.ask(do="hold", addresses=list(addresses))
+
+    def hold_negotiated(self, addresses: Sequence[str], *, greeted: bool) -> None:
+        """
+        Open a connection to each address that asks for control frames, and keep it open until `release`.
+
+        Args:
+            greeted: Whether a hello is to come.
+        """
+        self._child.ask(do="hold_negotiated", addresses=list(addresses), greeted=greeted)
+
+    def beat(self, server: Server, *, interval: float | None, seconds: float) -> float:
+        """
+        Let each negotiated connection give a heartbeat every `interval` seconds; None: let none of them.
+
+        Returns:
+            The share of a core that the server took.
+        """
+        request = {"pid": server.pid, "interval": interval, "seconds": seconds}
+        return float(self._child.ask(do="beat", **request)["share"])
 
     def release(self) -> None:
         self._child.ask(do="release")
@@ -205,6 +225,22 @@ class BroadcastListener(_Listener):
             self.tally.record_delivery(self.received - 1)
 
 
+class BeatingListener(_Listener):
+    """A client of our library that says nothing but heartbeats, and has each of them answered."""
+
+    def __init__(self, tally: Tally) -> None:
+        super().__init__(tally)
+        self.heard = 0
+
+    def beat(self) -> None:
+        fields = {"sent_at": time(), "hidden": False, "lag": 0.0001, "count": 0}
+        self.transport.send(WSMsgType.TEXT, encode("heartbeat", **fields).encode())
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.TEXT:
+            self.heard += 1
+
+
 Listener = TypeVar("Listener", bound=_Listener)
 
 
@@ -212,7 +248,7 @@ class Generator:
     """The child's side: runs one request after another."""
 
     def __init__(self) -> None:
-        self._held: list[EchoListener] = []
+        self._held: list[EchoListener] | list[BeatingListener] = []
 
     async def echo(self, address: str, pid: int, connections: int, in_flight: int, seconds: float) -> dict[str, Any]:
         tally = Tally()
@@ -231,11 +267,39 @@ class Generator:
     async def hold(self, addresses: list[str]) -> dict[str, Any]:
         tally = Tally()
         tally.running = False
-        self._held = await _connect(addresses, lambda: EchoListener(tally))
-        for listener in self._held:
+        self._held = held = await _connect(addresses, lambda: EchoListener(tally))
+        for listener in held:
             listener.start(1)
-        await _drain(tally, self._held)
+        await _drain(tally, held)
         return {}
+
+    async def hold_negotiated(self, addresses: list[str], *, greeted: bool) -> dict[str, Any]:
+        tally = Tally()
+        held = await _connect([*map(with_parameter, addresses)], lambda: BeatingListener(tally))
+        self._held = held
+        await _await_answers(held, int(greeted))
+        for listener in held:
+            listener.beat()
+        await _await_answers(held, int(greeted) + 1)
+        return {}
+
+    async def beat(self, pid: int, interval: float | None, seconds: float) -> dict[str, Any]:
+        server = psutil.Process(pid)
+        beating = [] if interval is None else [held for held in self._held if isinstance(held, BeatingListener)]
+        answers = sum(listener.heard for listener in beating)
+        began, busy = perf_counter(), _read_processor_time(server)
+        sent = 0
+        while (elapsed := perf_counter() - began) < seconds:
+            due = int(elapsed / (interval or 1) * len(beating))
+            for number in range(sent, due):
+                beating[number % len(beating)].beat()
+            sent = due
+            await asyncio.sleep(0.01)
+        busy = _read_processor_time(server) - busy
+        await asyncio.sleep(1.0)
+        if (missing := answers + sent - sum(listener.heard for listener in beating)) > 0:
+            raise RuntimeError(f"{missing} of {sent} heartbeats were not answered")
+        return {"share": busy / elapsed}
 
     async def release(self) -> dict[str, Any]:
         await _close(self._held)
@@ -287,6 +351,15 @@ def _read_processor_time(process: psutil.Process) -> float:
     return times.user + times.system
 
 
+async def _await_answers(listeners: Sequence[BeatingListener], frames: int) -> None:
+    """Wait until each has heard so many frames."""
+    deadline = perf_counter() + DRAIN_TIMEOUT
+    while waiting := sum(listener.heard < frames for listener in listeners):
+        if perf_counter() > deadline:
+            raise RuntimeError(f"{waiting} connections have not heard {frames} control frames")
+        await asyncio.sleep(0.01)
+
+
 async def _drain(tally: Tally, listeners: Sequence[Connection]) -> None:
     deadline = perf_counter() + DRAIN_TIMEOUT
     while outstanding := sum(listener.count_outstanding() for listener in listeners):
@@ -320,6 +393,8 @@ async def _answer(generator: Generator, request: dict[str, Any]) -> dict[str, An
         "echo": generator.echo,
         "broadcast": generator.broadcast,
         "hold": generator.hold,
+        "hold_negotiated": generator.hold_negotiated,
+        "beat": generator.beat,
         "release": generator.release,
     }
     try:

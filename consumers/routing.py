@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from consumers.demo.routing import websocket_urlpatterns as demo
 from consumers.ops import websocket_urlpatterns as ops
+from consumers.presence import presence_urlpatterns as presence
 
-websocket_urlpatterns = [*ops, *demo]
+websocket_urlpatterns = [*ops, *presence, *demo]

@@ -16,10 +16,14 @@ import msgspec
 from django.utils.module_loading import import_string
 from msgspec import Meta, Struct
 
+from hub.core.policy import SILENT_INTERVALS
+
 Seconds = Annotated[float, Meta(gt=0, le=86_400, extra={"unit": "seconds"})]
 Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 ReadAhead = Annotated[int, Meta(ge=1, le=4096)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 34, extra={"unit": "bytes"})]
+Grace = Annotated[float, Meta(ge=0, le=600, extra={"unit": "seconds"})]
+Milliseconds = Annotated[float, Meta(gt=0, le=3_600_000, extra={"unit": "ms"})]
 Path = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=200)]
 
 
@@ -39,6 +43,26 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     tenant: Annotated[str | None, _setting("Dotted path of a callable that takes the scope, returns the tenant.")] = (
         None
     )
+    control_frames: Annotated[bool, _setting("Off: our client library is served as any plain client is.")] = True
+    presence: Annotated[bool, _setting("Off: nobody's presence is kept.")] = True
+    heartbeat_interval: Annotated[
+        Seconds, _setting("How often our client library gives a sign of life.", env="WEBSOCKET_HEARTBEAT_INTERVAL")
+    ] = 30.0
+    presence_timeout: Annotated[
+        Seconds, _setting("Silence after which a member is offline (plain clients: idle); at least two intervals.")
+    ] = 300.0
+    presence_grace: Annotated[Grace, _setting("How long a member stays after the last clean close.")] = 5.0
+    presence_groups: Annotated[
+        str | None, _setting("Dotted path of a callable (scope, group): may it watch that group at /ws/presence/?")
+    ] = None
+    slow_detection: Annotated[bool, _setting("Off: nobody looks for what is slow.")] = True
+    slow_threshold_ms: Annotated[
+        Milliseconds, _setting("What takes longer is slow.", env="WEBSOCKET_SLOW_CONSUMER_THRESHOLD_MS")
+    ] = 500.0
+    layers: Annotated[bool, _setting("Off: channel layers stay as they are configured.")] = True
+    rejoin_groups: Annotated[
+        bool, _setting("On: a live connection that its channel layer lets fall out of a group is put back.")
+    ] = False
     events_per_second: Annotated[Count, _setting("Events of one kind sent one by one in a second.")] = 20
     event_retention: Annotated[Count, _setting("Events kept for operators that resume.")] = 10_000
     event_retention_seconds: Annotated[Seconds, _setting("How long events are kept.")] = 3600.0
@@ -114,7 +138,24 @@ def read(given: object, environ: Mapping[str, str]) -> tuple[Config, list[Proble
             values[name] = _convert(name, value)
         except (msgspec.ValidationError, ValueError) as error:
             problems.append(_invalid(place, name, value, str(error)))
+    problems += _contradictions(values)
     return Config(**values), problems
+
+
+def _contradictions(values: dict[str, Any]) -> list[Problem]:
+    """Values that can't be used together: none of them is used."""
+    names = ("heartbeat_interval", "presence_timeout")
+    interval, timeout = (values.get(name, getattr(Config(), name)) for name in names)
+    if timeout >= SILENT_INTERVALS * interval:
+        return []
+    for name in names:
+        values.pop(name, None)
+    places = f"HUB['PRESENCE_TIMEOUT'] ({ENVIRONMENT['presence_timeout']})"
+    least = SILENT_INTERVALS * interval
+    message = f"{places} is {timeout:g}, less than two heartbeat intervals of {interval:g} seconds"
+    shorter = f"HUB['HEARTBEAT_INTERVAL'] ({ENVIRONMENT['heartbeat_interval']})"
+    hint = f"Give at least {least:g} seconds, or a shorter {shorter}."
+    return [Problem("HUB['PRESENCE_TIMEOUT']", message, hint)]
 
 
 def _from_text(name: str, text: str) -> object:
@@ -134,7 +175,7 @@ def _convert(name: str, value: object) -> object:
     if name == "metrics_networks":
         for network in converted:
             ip_network(network)
-    if name == "tenant" and converted is not None:
+    if name in ("tenant", "presence_groups") and converted is not None:
         _callable(converted)
     return converted
 
@@ -162,8 +203,11 @@ def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
         remedy = f"Write True or False, in the environment 1 or 0; the default is {getattr(Config(), name)}."
     elif "seconds" in field_type:
         remedy = (
-            f"Give a number of seconds between 0 and 86400, without a unit; the default is {getattr(Config(), name)}."
+            f"Give a number of seconds between 0 and {_TYPES[name].__metadata__[0].le}, without a unit; the default is"
+            f" {getattr(Config(), name)}."
         )
+    elif "'ms'" in field_type:
+        remedy = f"Give a number of milliseconds, without a unit; the default is {getattr(Config(), name)}."
     elif "bytes" in field_type:
         remedy = f"Give a number of bytes of at least 1024, without a unit; the default is {getattr(Config(), name)}."
     return Problem(place, f"{place} is {shown}: {reason}", remedy)

@@ -28,7 +28,7 @@ from tests.support.servers import DAPHNE, Server, make_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 IMAGES = ROOT / "docs" / "images"
 OPERATOR = "ops"
@@ -50,6 +50,7 @@ SHOTS = (
     Shot("page-dark", 1440, 1000, "dark"),
     Shot("page-phone", 390, 844),
     Shot("events", 1440, 1000, selector="[data-testid=event-stream]"),
+    Shot("presence", 1440, 1000, selector="[data-testid=presence]"),
     Shot("consumers", 1440, 1000, selector="section:has(> .table-scroll)"),
 )
 
@@ -86,6 +87,14 @@ def log_in(page: Page, server: Server, password: str) -> None:
     page.wait_for_selector("[data-testid=event-row]")
 
 
+def shown(page: Page, selector: str) -> Locator:
+    """Bring a part of the page into sight; the roster is asked for only then."""
+    part = page.locator(selector).first
+    part.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)
+    return part
+
+
 def take(browser: Browser, shot: Shot, state: Any) -> Path:
     """Take one picture in a fresh window of somebody who is logged in."""
     context = browser.new_context(
@@ -99,7 +108,7 @@ def take(browser: Browser, shot: Shot, state: Any) -> Path:
     page.wait_for_selector("[data-testid=event-row]")
     page.wait_for_timeout(2500)
     path = IMAGES / f"{shot.name}.png"
-    target = page if shot.selector is None else page.locator(shot.selector).first
+    target = page if shot.selector is None else shown(page, shot.selector)
     target.screenshot(path=path)
     context.close()
     return path

@@ -170,7 +170,7 @@ def test_a_login_opens_no_metrics(role):
 @asynccontextmanager
 async def feed(headers):
     """A connection to the feed in this process, and what it says first."""
-    application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type]
+    application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
     communicator = WebsocketCommunicator(application, "/ws/ops/", headers=headers)
     accepted, _ = await communicator.connect(timeout=10)
     assert accepted, "accepted first, so that a browser learns the close code"

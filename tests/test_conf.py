@@ -113,7 +113,10 @@ def test_settings_that_are_no_dictionary(given):
     assert "HUB = {" in problem.hint
 
 
-SECONDS = ["SWEEP_INTERVAL", "EVENT_RETENTION_SECONDS", "FEED_HEARTBEAT", "FEED_RIGHTS_INTERVAL"]
+SECONDS = [
+    "SWEEP_INTERVAL", "EVENT_RETENTION_SECONDS", "FEED_HEARTBEAT", "FEED_RIGHTS_INTERVAL", "HEARTBEAT_INTERVAL",
+    "PRESENCE_TIMEOUT",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", SECONDS)
@@ -186,6 +189,57 @@ def test_one_wrong_value_spoils_no_other():
     assert {"HUB['SWEEP_INTERVAL']", "HUB['WAT']"} == {problem.key for problem in problems}
 
 
+# --- what can't be used together ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "environ"),
+    [
+        ({"PRESENCE_TIMEOUT": 59}, {}),
+        ({"HEARTBEAT_INTERVAL": 151}, {}),
+        ({}, {"HUB_PRESENCE_TIMEOUT": "59"}),
+        ({}, {"WEBSOCKET_HEARTBEAT_INTERVAL": "151"}),
+        ({"PRESENCE_TIMEOUT": 3}, {"WEBSOCKET_HEARTBEAT_INTERVAL": "2"}),
+    ],
+)
+def test_a_time_out_shorter_than_two_heartbeats_is_refused_with_both_names_and_the_remedy(given, environ):
+    problem = only_problem(given, environ)
+    for name in ("PRESENCE_TIMEOUT", "HUB_PRESENCE_TIMEOUT"):
+        assert name in problem.message
+    for name in ("HEARTBEAT_INTERVAL", "WEBSOCKET_HEARTBEAT_INTERVAL", "Give at least"):
+        assert name in problem.hint
+    assert not problem.unknown_key
+
+
+def test_the_least_that_will_do_is_said():
+    problem = only_problem({"PRESENCE_TIMEOUT": 19, "HEARTBEAT_INTERVAL": 10})
+    assert "is 19, less than two heartbeat intervals of 10 seconds" in problem.message
+    assert "Give at least 20 seconds" in problem.hint
+
+
+def test_exactly_two_heartbeats_will_do():
+    settings, problems = read({"PRESENCE_TIMEOUT": 20, "HEARTBEAT_INTERVAL": 10}, {})
+    assert (20.0, 10.0, []) == (settings.presence_timeout, settings.heartbeat_interval, problems)
+
+
+def test_a_contradiction_spoils_nothing_else():
+    settings, _ = read({"PRESENCE_TIMEOUT": 20, "PRESENCE_GRACE": 0, "PRESENCE": False, "CONTROL_FRAMES": False}, {})
+    assert (300.0, 0.0) == (settings.presence_timeout, settings.presence_grace)
+    assert (False, False) == (settings.presence, settings.control_frames)
+
+
+@pytest.mark.parametrize("value", [-1, 601, "5s", None, True])
+def test_a_grace_is_a_short_time_or_none(value):
+    problem = only_problem({"PRESENCE_GRACE": value})
+    assert repr(value) in problem.message
+    assert "between 0 and 600, without a unit" in problem.hint
+
+
+@pytest.mark.parametrize("value", ["no.such.module", f"{__name__}.missing", f"{__name__}.NOT_CALLABLE", tenant_rule])
+def test_a_rule_for_presence_groups_is_the_path_of_a_callable(value):
+    assert "PRESENCE_GROUPS" in only_problem({"PRESENCE_GROUPS": value}).message
+
+
 plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 anything = plain | st.lists(plain, max_size=3) | st.dictionaries(st.text(max_size=5), plain, max_size=2)
 
@@ -202,7 +256,7 @@ def test_whatever_is_given_the_result_is_valid_and_each_problem_names_key_and_re
 @given(st.dictionaries(st.sampled_from(sorted(ENVIRONMENT.values())), st.text(max_size=20), max_size=6))
 def test_whatever_stands_in_the_environment_the_result_is_valid(environ):
     settings, problems = read({}, environ)
-    assert {problem.key for problem in problems} <= set(environ)
+    assert {problem.key for problem in problems} <= {*environ, "HUB['PRESENCE_TIMEOUT']"}
     assert isinstance(settings, Config)
 
 

@@ -1,7 +1,7 @@
 """
-Token log-in for the shop: the custom middleware that most projects with an app of their own end up writing.
+Token log-in for shop, chat and machines: the custom middleware that most projects with an app end up writing.
 
-A token is ``name@tenant`` with a signature. The key is public and opens nothing but the demo shop.
+A token is ``name@tenant`` with a signature. The key is public and opens nothing but the demo.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIGNER = Signer(key="the demo shop has no secrets", salt="consumers.demo.token"
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Somebody who is logged in to the shop of one tenant."""
+    """Somebody, or something, that is logged in to one tenant."""
 
     name: str
     tenant: str
@@ -38,7 +38,7 @@ class Customer:
 
 
 def make_token(name: str, tenant: str) -> str:
-    """Return the token with which ``name`` logs in to the shop of ``tenant``."""
+    """Return the token with which ``name`` logs in to ``tenant``."""
     return _SIGNER.sign(f"{name}@{tenant}")
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 from consumers.demo.tenants import route_tenant
-from hub import MonitoredConsumerMixin
+from hub import MonitoredConsumerMixin, presence
 
 HISTORY_MESSAGES = 20
 MAX_ROOMS = 500
 MAX_ROOM_NAME = 40
 MAX_NAME = 40
 MAX_TEXT = 500
+MAX_HERE = 50
 
 
 class Transcripts:
@@ -47,12 +48,15 @@ transcripts = Transcripts()
 
 class Chat(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
     """
-    ``join`` with a name, ``say`` a text, be ``typing``, ``leave``.
+    ``join`` with a name, ``say`` a text, be ``typing``, ask ``who`` is here, ``leave``.
 
     Everybody who joined the room hears ``joined``, ``said``, ``typing`` and ``left``.
     """
 
-    hub_message_types = ("join", "say", "typing", "leave", "joined", "said", "left", "history", "error")
+    hub_message_types = ("join", "say", "typing", "who", "leave", "joined", "said", "left", "here", "history", "error")
+    # A chat wants to know soon who has gone.
+    hub_heartbeat_interval = 5
+    hub_presence_timeout = 40
 
     name = ""
     room = ""
@@ -60,6 +64,10 @@ class Chat(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
     def get_hub_tenant(self) -> str | None:
         """The tenant is in the address."""
         return route_tenant(self.scope)
+
+    def get_hub_member_name(self) -> str | None:
+        """Whoever is logged in is shown by the plain name."""
+        return getattr(self.scope.get("user"), "name", None)
 
     async def connect(self) -> None:
         tenant, room = route_tenant(self.scope), self.scope["url_route"]["kwargs"]["room"]
@@ -80,13 +88,16 @@ class Chat(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
                 await self.say(text[:MAX_TEXT])
             case {"type": "typing"} if self.name:
                 await self.tell({"type": "typing", "name": self.name})
+            case {"type": "who"} if self.name:
+                await self.send_json({"type": "here", "names": self.here()})
             case {"type": "leave"} if self.name:
                 await self.leave()
             case _:
-                await self.send_json({"type": "error", "reason": "Join first; then say, typing or leave."})
+                await self.send_json({"type": "error", "reason": "Join first; then say, typing, who or leave."})
 
     async def join(self, name: str) -> None:
         self.name = name
+        presence.enter(self, self.room)
         await self.channel_layer.group_add(self.room, self.channel_name)
         await self.send_json({"type": "history", "messages": transcripts.last(self.room)})
         await self.tell({"type": "joined", "name": name})
@@ -99,8 +110,18 @@ class Chat(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
         if not self.name:
             return
         name, self.name = self.name, ""
+        presence.leave(self, self.room)
         await self.channel_layer.group_discard(self.room, self.channel_name)
         await self.tell({"type": "left", "name": name})
+
+    def here(self) -> list[str]:
+        """Return the names of those in the room, from whichever server: nobody had to keep a list."""
+        try:
+            members = presence.members(route_tenant(self.scope) or "", self.room, limit=MAX_HERE)
+        except presence.NotRunningError:
+            members = []
+        # Where the hub or its presence is switched off, one knows of oneself only.
+        return sorted(member.name or "somebody" for member in members) or [self.name]
 
     async def tell(self, event: dict[str, str]) -> None:
         """Send an event to everybody in the room, this connection included."""

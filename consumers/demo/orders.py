@@ -36,6 +36,8 @@ _dice = random.Random()  # noqa: S311 - accidents, not secrets
 class Orders(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
     """``add`` a product to the basket, try a ``coupon``, ``checkout``. The token's owner decides the tenant."""
 
+    hub_heartbeat_interval = 5
+    hub_presence_timeout = 40
     hub_message_types = ("add", "coupon", "checkout", "basket", "order", "error")
 
     outage_share: ClassVar[float] = 0.01
@@ -53,6 +55,14 @@ class Orders(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
     def get_hub_tenant(self) -> str | None:
         """The tenant is the logged-in customer's."""
         return getattr(self.customer, "tenant", None)
+
+    def get_hub_member(self) -> str | None:
+        """A customer with two pages open is one member."""
+        return getattr(self.customer, "pk", None)
+
+    def get_hub_member_name(self) -> str | None:
+        """What the others in the shop see."""
+        return getattr(self.customer, "name", None)
 
     async def connect(self) -> None:
         if not self.customer.is_authenticated:

@@ -15,9 +15,9 @@ from consumers.demo.ticker import Ticker
 
 ROUTES: dict[str, Any] = {
     "ws/demo/orders/": TokenAuth(Orders.as_asgi()),
-    "ws/demo/<slug:tenant>/chat/<slug:room>/": Chat.as_asgi(),
+    "ws/demo/<slug:tenant>/chat/<slug:room>/": TokenAuth(Chat.as_asgi()),
     "ws/demo/<slug:tenant>/ticker/": Ticker.as_asgi(),
-    "ws/demo/<slug:tenant>/telemetry/": Telemetry.as_asgi(),
+    "ws/demo/<slug:tenant>/telemetry/": TokenAuth(Telemetry.as_asgi()),
     "ws/demo/<slug:tenant>/directory/": Directory.as_asgi(),
     "ws/demo/<slug:tenant>/reports/": Reports.as_asgi(),
 }

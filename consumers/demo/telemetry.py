@@ -24,6 +24,9 @@ CLOSE_MALFORMED = 4400
 class Telemetry(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     """Counts readings and the holes between their sequence numbers; closes with 4400 at anything else."""
 
+    # A machine that says nothing for half a minute is out of order.
+    hub_heartbeat_interval = 3
+    hub_presence_timeout = 30
     hub_message_types = ("reading", "acknowledgement")
 
     received = 0
@@ -33,6 +36,10 @@ class Telemetry(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     def get_hub_tenant(self) -> str | None:
         """The tenant is in the address."""
         return route_tenant(self.scope)
+
+    def get_hub_member_name(self) -> str | None:
+        """Machines log in by token as people do."""
+        return getattr(self.scope.get("user"), "name", None)
 
     def get_hub_message_type(self, message: dict[str, Any]) -> str | None:
         """Tell the two kinds of binary frames apart by their direction."""

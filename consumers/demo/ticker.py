@@ -59,6 +59,9 @@ markets = {tenant: Market(tenant) for tenant in TENANTS}
 class Ticker(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
     """Sends ``prices`` once a second; ``watch`` with a list of symbols narrows them down."""
 
+    # Most only listen: whoever has said nothing for so long is shown as idle.
+    hub_heartbeat_interval = 5
+    hub_presence_timeout = 30
     hub_message_types = ("watch", "prices", "watching", "error")
 
     watched: tuple[str, ...] = SYMBOLS

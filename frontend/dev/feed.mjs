@@ -1,5 +1,5 @@
 // A feed with made-up numbers, and the built page under the product's own CSP: to look at the page without a hub.
-//   node dev/feed.mjs [--port 0] [--rows 14] [--empty]
+//   node dev/feed.mjs [--port 0] [--rows 14] [--members 180] [--empty]
 // POST /dev/restart   a new boot: clients are dropped, their cursors are of another epoch
 // POST /dev/down, /dev/up, /dev/quiet, /dev/refuse?code=4403
 import { readFileSync } from "node:fs";
@@ -11,6 +11,7 @@ const { values: flags } = parseArgs({
   options: {
     port: { type: "string", default: "8123" },
     rows: { type: "string", default: "14" },
+    members: { type: "string", default: "180" },
     empty: { type: "boolean", default: false },
   },
 });
@@ -23,6 +24,7 @@ const now = () => Date.now() / 1000;
 
 // --- numbers -------------------------------------------------------------------------------------------------------
 
+const TOPICS = ["totals", "consumers", "presence", "nodes", "metrics"];
 const KINDS = ["chat.consumers.ChatConsumer", "market.ticker.TickerConsumer", "fleet.telemetry.TelemetryConsumer"];
 const OLD = "legacy.consumers.LegacyNotificationsConsumer";
 const TENANTS = ["acme", "globex", "initech", "umbrella", ""];
@@ -102,11 +104,99 @@ const EMPTY = Object.fromEntries(
     .map((key) => [key, 0]),
 );
 
+// --- members -------------------------------------------------------------------------------------------------------
+
+const NAMES = "Ada Ben Chloé Dmitri Esra Fatima Grace Hugo Inès Jonas Kirsi Liam Mei Noor Olga Pedro".split(" ");
+
+function crowd(size) {
+  const all = Array.from({ length: size }, (_, index) => memberAt(index, now() - Math.random() * 9000));
+  return { all, joined: size, versions: new Map() };
+}
+
+function memberAt(index, joinedAt) {
+  const negotiated = index % 4 === 3 ? 0 : 1 + (index % 2);
+  const connections = Math.max(1, negotiated + (index % 5 === 0 ? 1 : 0));
+  return {
+    tenant: TENANTS[index % TENANTS.length],
+    member: index % 9 === 8 ? `anonymous:5b0c7d1e:${index}` : String(1000 + index),
+    name: index % 9 === 8 ? "" : `${NAMES[index % NAMES.length]} ${String.fromCharCode(65 + (index % 26))}.`,
+    joined_at: joinedAt,
+    heard_at: now() - (index % 20 === 7 ? 75 : index % 20 === 11 ? 900 : Math.random() * 30),
+    heard_by: negotiated === 0 ? "frame" : "heartbeat",
+    connections,
+    negotiated,
+    hidden: negotiated === 0 ? null : index % 3 === 1,
+    rtt: negotiated === 0 ? null : 0.008 + (index % 40) / 900,
+    lag: negotiated === 0 ? null : 0.001,
+    consumers: index % 6 === 5 ? KINDS : [KINDS[index % KINDS.length]],
+    groups: index % 2 === 0 ? ["lobby"] : [],
+    nodes: ["web-1"],
+  };
+}
+
+function stateOf(row) {
+  const silence = now() - row.heard_at;
+  if (row.negotiated === 0) return silence > 300 ? "idle" : "online";
+  return silence > 60 ? "stale" : "online";
+}
+
+/** One in ten never says a word more; the others do every half minute. Sometimes one leaves, sometimes one joins. */
+function live(hub) {
+  const { crowd } = hub;
+  const changed = (row) => crowd.versions.set(row.tenant, (crowd.versions.get(row.tenant) ?? 0) + 1);
+  crowd.all.forEach((row, index) => {
+    if (index % 10 !== 7 && now() - row.heard_at > 29) row.heard_at = now();
+    if (row.state !== stateOf(row)) changed(row);
+    row.state = stateOf(row);
+  });
+  if (crowd.joined === 0 || Math.random() < 0.4) return;
+  const leaves = crowd.all.length > 20 && Math.random() < 0.5;
+  const row = leaves
+    ? crowd.all.splice(Math.floor(Math.random() * crowd.all.length), 1)[0]
+    : memberAt(crowd.joined++, now());
+  row.state ??= "online";
+  if (!leaves) crowd.all.push(row);
+  changed(row);
+  const details = { member: row.member, name: row.name };
+  emit(hub, { kind: leaves ? "member.left" : "member.joined", severity: "info", tenant: row.tenant, details });
+}
+
+function presence(hub, tenant) {
+  const rows = new Map();
+  for (const row of hub.crowd.all) {
+    if (tenant !== null && row.tenant !== tenant) continue;
+    const version = hub.crowd.versions.get(row.tenant) ?? 0;
+    const zero = { tenant: row.tenant, version, online: 0, idle: 0, stale: 0, connections: 0 };
+    if (!rows.has(row.tenant)) rows.set(row.tenant, zero);
+    rows.get(row.tenant)[row.state ?? stateOf(row)]++;
+    rows.get(row.tenant).connections += row.connections;
+  }
+  return [...rows.values()];
+}
+
+const keyOf = (row) => JSON.stringify([row.tenant, row.member]);
+
+function members(hub, query) {
+  const needle = (query.search ?? "").toLowerCase();
+  const found = hub.crowd.all
+    .map((row) => ({ ...row, state: row.state ?? stateOf(row) }))
+    .filter((row) => query.tenant == null || row.tenant === query.tenant)
+    .filter((row) => query.group == null || row.groups.includes(query.group))
+    .filter((row) => query.states == null || query.states.includes(row.state))
+    .filter((row) => `${row.member}\n${row.name}`.toLowerCase().includes(needle))
+    .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const rest = found.filter((row) => query.after == null || keyOf(row) > query.after);
+  const page = rest.slice(0, query.limit ?? 50);
+  const next = rest.length > page.length ? keyOf(page.at(-1)) : null;
+  return { type: "members", ref: query.ref, at: now(), members: page, total: found.length, next };
+}
+
 // --- one run of a hub ----------------------------------------------------------------------------------------------
 
 function boot(items, startedAt, withPast) {
   const epoch = Math.random().toString(16).slice(2, 10);
   const hub = { epoch, id: 0, startedAt, items, events: [], clients: new Set(), quiet: false };
+  hub.crowd = crowd(items.length === 0 ? 0 : Number(flags.members));
   hub.cursor = () => `${epoch}-${hub.id}`;
   emit(hub, { kind: "node.started", severity: "info", details: { version: "0.1.0" } });
   // An hour of 5,000 rows would take a minute to make up; the first ones carry nearly all of the load.
@@ -228,6 +318,7 @@ function part(hub, topic, tenant) {
   const numbers = rows.map(({ consumer, tenant: _, ...row }) => row);
   if (topic === "totals") return { ...head, totals: sum(numbers, at), items };
   if (topic === "consumers") return { ...head, consumers: rows };
+  if (topic === "presence") return { ...head, presence: presence(hub, tenant) };
   if (topic === "nodes") return { ...head, nodes: nodes(hub) };
   return { ...head, metrics: metrics(hub) };
 }
@@ -343,6 +434,7 @@ function answer(client, message) {
   if (hub.quiet) return;
   if (message.type === "heartbeat")
     return client.send({ type: "heartbeat", at: now(), cursor: hub.cursor(), echo: message.sent_at });
+  if (message.type === "list_members") return client.send(members(hub, message));
   if (message.type === "resume") {
     client.resume = message.cursor;
     return client.send({ type: "result", ref: message.ref ?? null, ok: true });
@@ -350,7 +442,7 @@ function answer(client, message) {
   client.tenant = message.tenants?.[0] ?? null;
   client.subscribed = true;
   client.send({ type: "result", ref: message.ref ?? null, ok: true });
-  for (const topic of ["totals", "consumers", "nodes", "metrics"]) {
+  for (const topic of TOPICS) {
     const { items, ...content } = part(hub, topic, client.tenant);
     const past = topic === "totals" ? { history: hub.history(items) } : {};
     client.send({ type: "snapshot", cursor: hub.cursor(), ...content, ...past });
@@ -371,10 +463,11 @@ function sendEvents(client) {
 
 setInterval(() => {
   count(hub);
+  live(hub);
   if (hub.quiet) return;
   for (const client of hub.clients)
     if (client.subscribed)
-      for (const topic of ["totals", "consumers", "nodes", "metrics"]) {
+      for (const topic of TOPICS) {
         const { items, ...content } = part(hub, topic, client.tenant);
         client.send({ type: "delta", ...content });
       }

@@ -65,6 +65,9 @@ export function age(seconds: number): string {
   return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} d`;
 }
 
+/** How long ago something was. */
+export const ago = (seconds: number) => (seconds < 1 ? "just now" : `${age(seconds)} ago`);
+
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
 export function bytes(value: Maybe): string {

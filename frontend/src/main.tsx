@@ -1,8 +1,10 @@
+import "./slow.css";
 import "./style.css";
 import { render } from "preact";
 import { browserEnvironment } from "./feed/environment";
 import { Feed } from "./feed/feed";
 import { Hub, onFrame } from "./store/hub";
+import { Roster } from "./store/roster";
 import { App } from "./views/App";
 import { applyTheme } from "./views/preferences";
 
@@ -25,6 +27,7 @@ function start(root: HTMLElement): void {
   const feed = new Feed(`${scheme}://${location.host}${path}`, environment, {
     state: (state) => {
       hub.feed.value = state;
+      if (state.kind !== "live" && state.kind !== "stale") roster.lost();
       if (state.kind === "refused" && state.reason === "not_logged_in") sendToLogin(logIn);
     },
     subscribed: (subscription) => hub.confirm(subscription),
@@ -32,6 +35,7 @@ function start(root: HTMLElement): void {
       hub.refuse(error);
       if (subscription.tenant !== hub.tenant.value) selectTenant(hub.tenant.value);
     },
+    members: (ref, answer) => roster.receive(ref, answer),
     message: (message) => {
       hub.receive(message);
       // The numbers of several tenants are no sum: who may see but a few of them looks at one at a time.
@@ -39,15 +43,26 @@ function start(root: HTMLElement): void {
       if (first !== undefined && hub.wanted.value === null) selectTenant(first);
     },
   });
+  const roster = new Roster(hub, (query) => feed.listMembers(query));
   const selectTenant = (tenant: string | null) => {
     hub.wanted.value = tenant;
     feed.subscribe({ tenant });
   };
   applyTheme(document.documentElement);
   setInterval(() => hub.tick(), 1000);
+  setInterval(() => roster.look(environment.now()), 250);
   render(
     <App
-      page={{ hub, user, version, logout: { action: logout, csrf }, logIn, selectTenant, retry: () => feed.retry() }}
+      page={{
+        hub,
+        roster,
+        user,
+        version,
+        logout: { action: logout, csrf },
+        logIn,
+        selectTenant,
+        retry: () => feed.retry(),
+      }}
     />,
     root,
   );

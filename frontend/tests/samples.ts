@@ -1,5 +1,5 @@
 /** Messages as the server sends them, for tests to vary. */
-import type { ConsumerRow, Event, Hello, History, Totals } from "../src/wire/types";
+import type { ConsumerRow, Event, Hello, History, MemberRow, PresenceRow, Totals } from "../src/wire/types";
 
 const QUANTILES = { p50: 0.001, p95: 0.004, p99: 0.009 };
 
@@ -79,5 +79,30 @@ export function history(at: number[], step = 1): History {
     wait_p50: column,
     wait_p95: column,
     wait_p99: column,
+  };
+}
+
+export function presenceRow(tenant: string, version: number, changes: Partial<PresenceRow> = {}): PresenceRow {
+  return { tenant, version, online: 1, idle: 0, stale: 0, connections: 1, ...changes };
+}
+
+export function memberRow(member: string, changes: Partial<MemberRow> = {}): MemberRow {
+  return {
+    tenant: "acme",
+    member,
+    name: `Name of ${member}`,
+    state: "online",
+    joined_at: 400,
+    heard_at: 997,
+    heard_by: "heartbeat",
+    connections: 1,
+    negotiated: 1,
+    hidden: false,
+    rtt: 0.02,
+    lag: null,
+    consumers: ["shop.Chat"],
+    groups: [],
+    nodes: ["web-1"],
+    ...changes,
   };
 }

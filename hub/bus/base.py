@@ -1,13 +1,13 @@
 """
 The bus: the contract by which nodes exchange what they know. It is never the channel layer that is monitored.
 
-Two things travel. *Snapshots* are absolute: the newest one of each node counts, until its lease ends. *Events*
-are a log with one order for the whole fleet; a cursor names a place in it, as ``<epoch>-<id>``, and can be read
-from while retention keeps what follows. A *lease* is held by one holder at a time and carries a fencing epoch
-that grows with each new holder.
+Three things travel. *Snapshots* are absolute: the newest one of each node counts, until its lease ends. *Broadcasts*
+reach whoever listens at that moment. *Events* are a log with one order for the whole fleet; a cursor names a place
+in it, as ``<epoch>-<id>``, and can be read from while retention keeps what follows. A *lease* is held by one holder
+at a time and carries a fencing epoch that grows with each new holder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,6 +56,20 @@ class Bus(Protocol):
 
     async def oldest(self) -> int:
         """The id of the oldest event still kept; one more than the newest if there is none."""
+
+    async def broadcast(self, topic: str, payload: Payload) -> None:
+        """
+        Tell all who listen to a topic, this node included, once and at most once: whoever does not hear it now
+        never will, and whoever uses it must heal from a message that is lost, late or repeated.
+        """
+
+    def listen(self, topic: str, receive: Callable[[Payload], None]) -> Callable[[], None]:
+        """
+        Call ``receive`` on the event loop with everything told on a topic from now on, in its sender's order.
+
+        Returns:
+            Ends it.
+        """
 
     async def publish(self, node: str, snapshot: Payload, lease: float) -> None:
         """Replace a node's snapshot; it counts as live for ``lease`` seconds."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hub.bus.base import Entry, Payload, format_cursor
 from hub.core.errors import CursorError
+from hub.faults import record_fault
 
 
 class MemoryBus:
@@ -29,6 +30,7 @@ class MemoryBus:
         self._arrived = asyncio.Condition()
         self._snapshots: dict[str, tuple[float, Payload]] = {}
         self._leases: dict[str, tuple[str, float, int]] = {}
+        self._listeners: dict[str, list[Callable[[Payload], None]]] = {}
 
     async def append(self, payload: Payload) -> Entry:
         self._newest += 1
@@ -67,6 +69,23 @@ class MemoryBus:
         self._expire()
         return self._newest - len(self._events) + 1
 
+    async def broadcast(self, topic: str, payload: Payload) -> None:
+        for receive in tuple(self._listeners.get(topic, ())):
+            try:
+                receive(payload)
+            except Exception as error:  # noqa: BLE001 - the border: one listener's fault must not keep it from others
+                record_fault(f"bus {topic}", error)
+
+    def listen(self, topic: str, receive: Callable[[Payload], None]) -> Callable[[], None]:
+        listeners = self._listeners.setdefault(topic, [])
+        listeners.append(receive)
+
+        def end() -> None:
+            if receive in listeners:
+                listeners.remove(receive)
+
+        return end
+
     async def publish(self, node: str, snapshot: Payload, lease: float) -> None:
         self._snapshots[node] = (self._monotonic() + lease, snapshot)
 
@@ -97,3 +116,4 @@ class MemoryBus:
     async def close(self) -> None:
         self._events.clear()
         self._snapshots.clear()
+        self._listeners.clear()

@@ -13,6 +13,10 @@ class BusError(HubError):
     """The bus can't be reached or broke its contract."""
 
 
+class NotRunningError(HubError):
+    """This process has no node, or none that answers, to ask."""
+
+
 class CursorError(HubError):
     """
     A cursor that events can't be replayed from.

@@ -44,6 +44,13 @@ SEVERITY_BY_KIND = {
     "connection.failed": "error",
     "handler.error": "error",
     "node.started": "info",
+    "member.joined": "info",
+    "member.left": "info",
+    "member.stale": "warning",
+    "slow.opened": "warning",
+    "slow.closed": "info",
+    "frames.dropped": "warning",
+    "layer.filling": "warning",
 }
 
 

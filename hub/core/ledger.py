@@ -9,14 +9,27 @@ The hot path updates slots of these records directly, on the event loop; no lock
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
+from hub.core.control import Negotiated
 from hub.core.latency import DURATION_BOUNDS, LATENCY_BOUNDS, Histogram
+from hub.core.policy import Policy
+
+#: Who is connected: an id, unique in the tenant, and a display name, which may be empty.
+Member = tuple[str, str]
+NO_GROUPS: frozenset[str] = frozenset()
+#: What the id of a member begins with that is known by its connection alone.
+ANONYMOUS = "anonymous:"
 
 CONNECTING, OPEN, ENDED = "connecting", "open", "ended"
 
 REJECTED, ERROR, TIMEOUT = "rejected", "error", "timeout"
 AFTER_CLOSE, TEARDOWN = "after_close", "teardown"
+#: How a channel layer loses messages.
+CHANNEL_FULL, OVER_CAPACITY, BUFFER_OVERFLOW = "channel_full", "over_capacity", "buffer_overflow"
+EXPIRED, GROUP_LOST = "expired", "group_lost"
+#: The consumer of what is counted where nobody can say whose it was.
+UNKNOWN = "unknown"
 
 #: RFC 6455, section 7.4.1: the codes that an end without a close of either side is counted under.
 CODE_ABNORMAL = 1006
@@ -38,8 +51,9 @@ class Counts:
     """
 
     __slots__ = (
-        "accepted", "active", "arrived", "consumer", "disconnects", "duration", "errors", "failures", "inbound_lost",
-        "latency", "layer", "lost", "received", "received_bytes", "sent", "sent_bytes", "tenant", "wait",
+        "accepted", "active", "arrived", "consumer", "disconnects", "duration", "errors", "failures", "garbled",
+        "heartbeats", "heartbeats_missed", "inbound_lost", "latency", "layer", "layer_wait", "lost", "received",
+        "received_bytes", "rtt", "sent", "sent_bytes", "slow", "slow_episodes", "tenant", "wait",
     )  # fmt: skip
 
     def __init__(self, consumer: str = "", tenant: str = "") -> None:
@@ -51,6 +65,9 @@ class Counts:
         self.inbound_lost = 0
         self.received_bytes = 0
         self.sent_bytes = 0
+        self.heartbeats = 0
+        self.heartbeats_missed = 0
+        self.garbled = 0
         self.failures: dict[str, int] = {}
         self.disconnects: dict[str, int] = {}
         self.received: dict[str, int] = {}
@@ -58,9 +75,13 @@ class Counts:
         self.sent: dict[str, int] = {}
         self.errors: dict[str, int] = {}
         self.lost: dict[str, int] = {}
+        self.slow: dict[str, int] = {}
+        self.slow_episodes: dict[str, int] = {}
         self.latency = Histogram(LATENCY_BOUNDS)
         self.wait = Histogram(LATENCY_BOUNDS)
         self.duration = Histogram(DURATION_BOUNDS)
+        self.rtt = Histogram(LATENCY_BOUNDS)
+        self.layer_wait = Histogram(LATENCY_BOUNDS)
 
     @property
     def waiting(self) -> int:
@@ -101,7 +122,8 @@ class Counts:
         """A few numbers, one of which differs as soon as anything was counted in between; cheaper than a copy."""
         return (
             self.active, self.accepted, self.arrived, self.inbound_lost, self.received_bytes, self.sent_bytes,
-            self.latency.sum, self.wait.sum, self.duration.sum,
+            self.latency.sum, self.wait.sum, self.duration.sum, self.rtt.sum, self.layer_wait.sum,
+            self.heartbeats, self.heartbeats_missed, self.garbled,
             *[sum(list(getattr(self, name).values())) for name in MAPPINGS],
         )  # fmt: skip
 
@@ -136,9 +158,25 @@ class Counts:
         return counts
 
 
-NUMBERS = ("active", "accepted", "arrived", "inbound_lost", "received_bytes", "sent_bytes")
-MAPPINGS = ("failures", "disconnects", "received", "layer", "sent", "errors", "lost")
-HISTOGRAMS = ("latency", "wait", "duration")
+NUMBERS = (
+    "active", "accepted", "arrived", "inbound_lost", "received_bytes", "sent_bytes",
+    "heartbeats", "heartbeats_missed", "garbled",
+)  # fmt: skip
+MAPPINGS = ("failures", "disconnects", "received", "layer", "sent", "errors", "lost", "slow", "slow_episodes")
+HISTOGRAMS = ("latency", "wait", "duration", "rtt", "layer_wait")
+
+
+class Linked(Protocol):
+    """What ties a connection to its channel in a channel layer."""
+
+    def dispatched(self, counts: Counts, seconds: float) -> None:
+        """The message taken last was handled, in so many seconds."""
+
+    def undispatched(self) -> int:
+        """How many messages were taken and never dispatched."""
+
+    def ended(self) -> None:
+        """The connection is no more."""
 
 
 class Connection:
@@ -155,11 +193,22 @@ class Connection:
         counts: Where it counts, once it is accepted.
         early: Messages that arrived before that; only a test's server hands over any.
         closing: Either side has closed it: what is sent from now on reaches nobody.
+        broken: It was lost, whatever its code says.
+        heard_at: When the client last gave a sign of life, in monotonic seconds; zero before it was accepted.
+        reading: Somebody waits for what the client sends. While nobody does, its silence says nothing.
+        asked: The client's URL says that it speaks control frames.
+        control: What is known of a negotiated connection's client; None on a plain connection.
+        member: Who is connected, once it was accepted: id and display name; None where presence is off.
+        member_of: Says who is connected and in which presence groups; called once, when the connection is accepted.
+        groups: Presence groups it is in.
+        link: Its tie to a channel layer; None where it has none, or one that is not instrumented.
+        policy: How long a member may be silent; None where presence is off.
     """
 
     __slots__ = (
-        "accepted_at", "arrived_at", "closing", "code", "consumer", "counts", "early", "failure", "inbound_type",
-        "number", "opened_at", "outbound_type", "owner", "raw_receive", "raw_send", "state", "tenant_of",
+        "accepted_at", "arrived_at", "asked", "broken", "closing", "code", "consumer", "control", "counts", "early",
+        "failure", "groups", "heard_at", "inbound_type", "link", "member", "member_of", "number", "opened_at",
+        "outbound_type", "owner", "policy", "raw_receive", "raw_send", "reading", "state", "tenant_of",
     )  # fmt: skip
 
     def __init__(self, number: int, consumer: str, opened_at: float, tenant_of: Callable[[], str]) -> None:
@@ -175,11 +224,21 @@ class Connection:
         self.code: int | None = None
         self.failure: str | None = None
         self.closing = False
+        self.broken = False
         self.inbound_type: str | None = None
         self.outbound_type: str | None = None
         self.owner: str | None = None
         self.raw_receive: object = None
         self.raw_send: object = None
+        self.heard_at = 0.0
+        self.reading = True
+        self.asked = False
+        self.control: Negotiated | None = None
+        self.member_of: Callable[[], tuple[Member, frozenset[str]]] | None = None
+        self.member: Member | None = None
+        self.groups: frozenset[str] = NO_GROUPS
+        self.link: Linked | None = None
+        self.policy: Policy | None = None
 
 
 class Ledger:
@@ -212,14 +271,19 @@ class Ledger:
         if connection.counts is not None:
             return connection.counts
         accepted = connection.state != CONNECTING and connection.failure is None
-        counts = self._row(connection.consumer, connection.tenant_of() if accepted else "")
+        counts = self.row(connection.consumer, connection.tenant_of() if accepted else "")
         counts.arrived += connection.early
         connection.early = 0
         if accepted:
             connection.counts = counts
         return counts
 
-    def _row(self, consumer: str, tenant: str) -> Counts:
+    def unattributed(self) -> Counts:
+        """The counts of what was lost where nobody can say whose it was."""
+        return self.row(UNKNOWN, "")
+
+    def row(self, consumer: str, tenant: str) -> Counts:
+        """The counts of a consumer and tenant."""
         key = (consumer, tenant)
         counts = self.counts.get(key)
         if counts is None:

@@ -4,11 +4,34 @@ What a node tells the fleet: an absolute snapshot with its boot id, so that a lo
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.core.ledger import Counts
 
 Key = tuple[str, str]
+
+
+class SlowRow(NamedTuple):
+    """
+    An episode of slowness as it travels; times are seconds since the epoch, durations seconds.
+
+    Attributes:
+        seconds: The most that it has taken.
+        threshold: More than this is slow.
+        lasted: From its beginning to its end; None while it is open.
+        closed_at: None while it is open.
+    """
+
+    cause: str
+    consumer: str
+    tenant: str
+    connection: str
+    since: float
+    seconds: float
+    threshold: float
+    lasted: float | None
+    closed_at: float | None
+    details: dict[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,6 +46,7 @@ class NodeSnapshot:
         metrics: Business metrics, packed.
         sampler_seconds: How long taking the sample before this one took.
         loop_lag: How late the sampler's timer fired, in seconds; None before the first.
+        slow: Its worst episodes of slowness, the worst first, packed; see `SlowRow`.
     """
 
     node: str
@@ -36,6 +60,7 @@ class NodeSnapshot:
     metrics: list[Any] = field(default_factory=list)
     sampler_seconds: float = 0.0
     loop_lag: float | None = None
+    slow: list[list[Any]] = field(default_factory=list)
 
     def counts(self, before: "NodeSnapshot | None" = None, known: dict[Key, Counts] | None = None) -> dict[Key, Counts]:
         """

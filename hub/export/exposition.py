@@ -13,7 +13,16 @@ from prometheus_client import utils
 from hub.core.latency import Histogram
 from hub.core.ledger import Counts
 from hub.core.snapshot import Key
-from hub.export.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELLED, Mapped, capped_values
+from hub.export.catalogue import (
+    COUNTERS,
+    GAUGES,
+    HISTOGRAMS,
+    LABELLED,
+    LABELLED_GAUGES,
+    PRESENCE,
+    Mapped,
+    capped_values,
+)
 
 #: A number as prometheus_client writes it.
 go_float: Callable[[float], str] = utils.floatToGoString
@@ -37,12 +46,15 @@ def escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def write_families(rows: Mapping[Key, Counts], max_types: int, *, openmetrics: bool) -> Iterator[str]:
+def write_families(
+    rows: Mapping[Key, Counts], members: Mapping[Key, int], max_types: int, *, openmetrics: bool
+) -> Iterator[str]:
     """
     The families in the order of the catalogue, in parts to be joined.
 
     Args:
         rows: By consumer and tenant, capped.
+        members: By tenant and state, capped.
         max_types: Values of a further label that keep their names.
         openmetrics: OpenMetrics names a counter's family without ``_total``.
     """
@@ -54,12 +66,21 @@ def write_families(rows: Mapping[Key, Counts], max_types: int, *, openmetrics: b
     for name, help_text, number in COUNTERS:
         yield _head(name + total, help_text, "counter")
         yield from _parts(f"{name}_total{{{c},{t}}} {go_float(number(counts))}\n" for c, t, counts in series.rows)
+    for name, help_text, label, mapped in LABELLED_GAUGES:
+        yield _head(name, help_text, "gauge")
+        yield from _parts(_labelled(series, name, label, mapped, max_types))
     for name, help_text, label, mapped in LABELLED:
         yield _head(name + total, help_text, "counter")
-        yield from _parts(_labelled(series, name, label, mapped, max_types))
+        yield from _parts(_labelled(series, f"{name}_total", label, mapped, max_types))
     for name, help_text, histogram in HISTOGRAMS:
         yield _head(name, help_text, "histogram")
         yield from _parts(line for c, t, counts in series.rows for line in _histogram(name, c, t, histogram(counts)))
+    name, help_text = PRESENCE
+    yield _head(name, help_text, "gauge")
+    yield from _parts(
+        f'{name}{{state="{state}",tenant="{escape(tenant)}"}} {go_float(number)}\n'
+        for (tenant, state), number in members.items()
+    )
 
 
 def _head(name: str, help_text: str, kind: str) -> str:
@@ -82,7 +103,7 @@ def _labelled(series: Series, name: str, label: str, mapped: Mapped, max_types: 
         for value, number in values_of(counts).items():
             # prometheus_client sorts labels by name.
             pairs = ",".join(sorted((consumer, tenant, f'{label}="{escape(value)}"'), key=_name))
-            yield f"{name}_total{{{pairs}}} {go_float(number)}\n"
+            yield f"{name}{{{pairs}}} {go_float(number)}\n"
 
 
 def _name(pair: str) -> str:

@@ -4,7 +4,7 @@ The process's numbers for Prometheus, in prometheus_client's own exposition.
 A custom collector over a copy of the ledger: nothing on the hot path knows of it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -20,11 +20,16 @@ from hub.export.catalogue import (
     GAUGES,
     HISTOGRAMS,
     LABELLED,
+    LABELLED_GAUGES,
     LABELS,
+    PRESENCE,
+    PRESENCE_LABELS,
     Mapped,
     Number,
     capped,
+    capped_members,
     capped_values,
+    kept_tenants,
 )  # fmt: skip
 from hub.export.exposition import write_families
 
@@ -37,6 +42,7 @@ class HubCollector(Collector):
         counts: Copied from the ledger.
         business: The host's metrics, packed.
         own: The hub's own numbers: name, kind, help, label name or none, and values by label.
+        presence: Members by tenant and state.
         max_tenants: Tenants with labels of their own.
         max_types: Message types (and exceptions) with labels of their own.
     """
@@ -47,10 +53,13 @@ class HubCollector(Collector):
         business: list[Packed],
         own: Iterable[tuple[str, str, str, str | None, dict[str, float]]] = (),
         *,
+        presence: Mapping[str, Mapping[str, int]] | None = None,
         max_tenants: int = 200,
         max_types: int = 50,
     ) -> None:
-        self.rows = capped(counts, max_tenants)
+        rows = list(counts)
+        self.rows = capped(rows, max_tenants)
+        self.members = capped_members(presence or {}, kept_tenants(rows, max_tenants))
         self._business = business
         self._own = own
         self.max_types = max_types
@@ -61,10 +70,13 @@ class HubCollector(Collector):
             yield GaugeMetricFamily(name, help_text)
         for name, help_text, _ in COUNTERS:
             yield CounterMetricFamily(name, help_text)
+        for name, help_text, label, _ in LABELLED_GAUGES:
+            yield GaugeMetricFamily(name, help_text, labels=(*LABELS, label))
         for name, help_text, label, _ in LABELLED:
             yield CounterMetricFamily(name, help_text, labels=(*LABELS, label))
         for name, help_text, _ in HISTOGRAMS:
             yield HistogramMetricFamily(name, help_text)
+        yield GaugeMetricFamily(*PRESENCE)
         yield from (_FAMILIES[kind](name, help_text) for name, kind, help_text, *_ in self._business)
         yield from (_FAMILIES[kind](name, help_text) for name, kind, help_text, *_ in self._own)
 
@@ -74,6 +86,8 @@ class HubCollector(Collector):
             yield self._numbers(GaugeMetricFamily(name, help_text, labels=LABELS), number)
         for name, help_text, number in COUNTERS:
             yield self._numbers(CounterMetricFamily(name, help_text, labels=LABELS), number)
+        for name, help_text, label, mapping in LABELLED_GAUGES:
+            yield self._labelled(GaugeMetricFamily(name, help_text, labels=(*LABELS, label)), label, mapping)
         for name, help_text, label, mapping in LABELLED:
             yield self._labelled(CounterMetricFamily(name, help_text, labels=(*LABELS, label)), label, mapping)
         for name, help_text, histogram in HISTOGRAMS:
@@ -82,6 +96,10 @@ class HubCollector(Collector):
                 distribution = histogram(counts)
                 family.add_metric(key, cumulative(distribution.bounds, distribution.counts), distribution.sum)
             yield family
+        members = GaugeMetricFamily(*PRESENCE, labels=PRESENCE_LABELS)
+        for key, number_of_members in self.members.items():
+            members.add_metric(key, number_of_members)
+        yield members
         yield from self.collect_rest()
 
     def collect_rest(self) -> Iterator[Metric]:
@@ -95,12 +113,13 @@ class HubCollector(Collector):
         metric: Metric = family
         return metric
 
-    def _labelled(self, family: CounterMetricFamily, label: str, mapped: Mapped) -> Metric:
+    def _labelled(self, family: Any, label: str, mapped: Mapped) -> Metric:  # noqa: ANN401 - gauge or counter alike
         values_of = capped_values(self.rows.values(), label, mapped, self.max_types)
         for key, counts in self.rows.items():
             for name, value in values_of(counts).items():
                 family.add_metric((*key, name), value)
-        return family
+        metric: Metric = family
+        return metric
 
 
 class Rest(Collector):
@@ -170,5 +189,6 @@ def exposition(collector: HubCollector, accept: str, names: list[str]) -> tuple[
         return encoder(chosen), content_type
     registry.register(Rest(collector))
     openmetrics = content_type.startswith("application/openmetrics-text")
-    families = "".join(write_families(collector.rows, collector.max_types, openmetrics=openmetrics))
+    parts = write_families(collector.rows, collector.members, collector.max_types, openmetrics=openmetrics)
+    families = "".join(parts)
     return families.encode() + encoder(registry), content_type

@@ -33,7 +33,8 @@ BACKLOG_POLL = 0.05
 class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     """The operator feed; see `hub.feed.wire` for what is said and `hub.feed.session` for when."""
 
-    hub_message_types = ("subscribe", "resume", "heartbeat")
+    hub_message_types = ("subscribe", "resume", "list_members", "heartbeat")
+    hub_presence = False
     # A name that no project configures: Channels then gives the consumer no layer, so that a full or broken
     # layer can't take the feed with it.
     channel_layer_alias = "hub has no use for a channel layer"

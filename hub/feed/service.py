@@ -8,8 +8,10 @@ from typing import Protocol
 from hub.bus.base import format_cursor, parse_cursor
 from hub.core.errors import CursorError
 from hub.feed import wire
+from hub.feed.members import Answers
 from hub.feed.session import EncodedEvent, Session
 from hub.feed.topics import Topics
+from hub.fleet.roster import FleetRoster
 from hub.fleet.view import FleetView
 from hub.node.node import Node
 
@@ -41,7 +43,8 @@ class FeedService:
 
     def __init__(self, node: Node) -> None:
         self.node = node
-        self.topics = Topics(node.part(FleetView))
+        self.topics = Topics(node.part(FleetView), node.part(FleetRoster))
+        self.answers = Answers(node.part(FleetRoster), node.clock)
         self.listeners: set[Listener] = set()
         self.recent: deque[EncodedEvent] = deque(maxlen=RECENT)
         self.last_id = 0
@@ -97,7 +100,10 @@ class FeedService:
             self.closed_slow += listener.session.close_code == wire.CLOSE_TOO_SLOW
 
     async def settle(self, session: Session) -> None:
-        """After a message of the operator: show recent events, or replay from a cursor that waits."""
+        """After a message of the operator: list members, show recent events, or replay from a cursor that waits."""
+        question, session.question = session.question, None
+        if question is not None:
+            session.send(await self.answers.answer(question))
         fresh, session.fresh_snapshots = session.fresh_snapshots, False
         if session.subscription is None:
             return
@@ -147,7 +153,7 @@ class FeedService:
 
 
 def attach(node: Node) -> None:
-    """Give a new node its feed; the fleet's view must be there already."""
+    """Give a new node its feed; the fleet's view and roster must be there already."""
     service = FeedService(node)
     node.add(service, service.tick)
     node.keep(service.run, "feed")

@@ -18,6 +18,7 @@ import msgspec
 from hub.access import Rights
 from hub.bus.base import Entry
 from hub.feed import wire
+from hub.feed.members import Question, parse_place
 from hub.feed.topics import Encoded, Topics, encode, scopes_of
 from hub.fleet.view import ALL
 
@@ -89,6 +90,7 @@ class Session:
 
     Attributes:
         last_id: The newest event that was queued, or that this operator need not see.
+        question: A page of the roster that was asked for, and waits to be looked up.
         resume_cursor: A resume that waits for its subscription.
         replay_after: The newest event that the replay has queued; None when there is no replay.
         close_code: Set when the connection must be closed.
@@ -109,6 +111,7 @@ class Session:
         self._due: deque[tuple[Build, wire.Topic, str | None]] = deque()
         self.subscription: Subscription | None = None
         self.last_id = 0
+        self.question: Question | None = None
         self.resume_cursor: str | None = None
         self.replay_after: int | None = None
         self.fresh_snapshots = False
@@ -252,12 +255,16 @@ class Session:
             self.resume_cursor = message.cursor
             if message.ref is not None:
                 self.send(wire.Result(ref=message.ref, ok=True))
+        elif isinstance(message, wire.ListMembers):
+            self._list_members(message)
         elif isinstance(message, wire.ClientHeartbeat) and isfinite(message.sent_at):
             self.heartbeat(wall, cursor, message.sent_at)
         elif isinstance(message, wire.ClientHeartbeat):
             # JSON has no such numbers, MessagePack has.
-            text = f"sent_at is {message.sent_at}; send the time in seconds"
-            self.send(wire.Result(ref=message.ref, ok=False, error=wire.Error("invalid", text)))
+            self._refuse(message.ref, "invalid", f"sent_at is {message.sent_at}; send the time in seconds")
+
+    def _refuse(self, ref: str | None, code: Literal["invalid", "not_allowed"], text: str) -> None:
+        self.send(wire.Result(ref=ref, ok=False, error=wire.Error(code, text)))
 
     def _allowed(self, now: float) -> bool:
         refilled = self._allowance + (now - self._allowance_at) * wire.CLIENT_RATE
@@ -269,7 +276,7 @@ class Session:
         forbidden = [tenant for tenant in message.tenants or () if not self.rights.sees(tenant)]
         if forbidden:
             text = f"you may not see the tenant {forbidden[0]!r}; leave tenants out to see all that you may"
-            self.send(wire.Result(ref=message.ref, ok=False, error=wire.Error("not_allowed", text)))
+            self._refuse(message.ref, "not_allowed", text)
             return
         tenants = self.rights.tenants if message.tenants is None else frozenset(message.tenants)
         self.subscription = Subscription(
@@ -283,6 +290,22 @@ class Session:
         self.send(wire.Result(ref=message.ref, ok=True))
         self.send_snapshots()
         self.fresh_snapshots = True
+
+    def _list_members(self, message: wire.ListMembers) -> None:
+        if message.tenant is not None and not self.rights.sees(message.tenant):
+            text = f"you may not see the tenant {message.tenant!r}; leave it out to see all that you may"
+            self._refuse(message.ref, "not_allowed", text)
+            return
+        try:
+            after = None if message.after is None else parse_place(message.after)
+        except ValueError as error:
+            self._refuse(message.ref, "invalid", str(error))
+            return
+        self.question = Question(
+            ref=message.ref, tenants=self.rights.tenants, tenant=message.tenant, group=message.group,
+            states=None if message.states is None else frozenset(message.states),
+            search=(message.search or "").strip(), after=after, limit=message.limit,
+        )  # fmt: skip
 
     def send_snapshots(self) -> None:
         """Let the whole of each subscribed topic but the events be sent next; deltas follow from there."""

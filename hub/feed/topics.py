@@ -15,6 +15,9 @@ from hub.core.ledger import Counts
 from hub.core.metrics import Packed
 from hub.core.snapshot import NodeSnapshot
 from hub.feed import wire
+from hub.feed.members import PresenceRows, rounded
+from hub.feed.slow import SlowRows
+from hub.fleet.roster import FleetRoster
 from hub.fleet.view import ALL, COLUMNS, REMOVED_KEPT, FleetView, Row
 
 #: Rows that one message carries at most: beyond, the busiest win.
@@ -34,21 +37,19 @@ def encode(message: wire.ServerMessage, subprotocol: str) -> Encoded:
     return encoded.decode() if subprotocol == wire.JSON_SUBPROTOCOL else encoded
 
 
-def rounded(value: float | None) -> float | None:
-    """Six significant digits are more than any of our numbers has."""
-    return None if value is None else float(f"{value:.6g}")
-
-
 class Topics:
     """
     Builds and keeps the messages of one tick.
 
     Args:
         view: The fleet.
+        roster: Its members.
     """
 
-    def __init__(self, view: FleetView) -> None:
+    def __init__(self, view: FleetView, roster: FleetRoster) -> None:
         self._view = view
+        self._presence = PresenceRows(roster)
+        self._slow = SlowRows(view)
         self._kept: dict[tuple[Any, ...], Encoded | None] = {}
         self._kept_version = -1
         self._histories: dict[Scope, wire.History] = {}
@@ -109,16 +110,20 @@ class Topics:
                 fields["removed"] = gone
             elif not fields["consumers"]:
                 return None
-        if topic == "metrics" and not fields["metrics"]:
+        if (topic in ("presence", "metrics") and not fields[topic]) or (topic == "slow" and fields["slow"] is None):
             return None
         return wire.Delta(topic=topic, at=self._view.at, tenant=_tenant(scope), **fields)
 
-    def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:
+    def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:  # noqa: PLR0911 - a topic each
         if topic == "totals":
             row = self._view.totals.get(scope)
             return {"totals": wire.Totals(**_numbers(row or Row(Counts())))}
         if topic == "consumers":
             return {"consumers": self._rows(scope, consumers, since)}
+        if topic == "presence":
+            return {"presence": self._presence_rows(scope, since)}
+        if topic == "slow":
+            return {"slow": self._slow.since(since, scope, consumers)}
         if topic == "nodes":
             return {"nodes": self._nodes() if scope is ALL else []}
         if topic == "metrics":
@@ -137,6 +142,12 @@ class Topics:
             wire.ConsumerRow(consumer=consumer, tenant=tenant, **_numbers(row))
             for (consumer, tenant), row in rows[:MAX_ROWS]
         ]
+
+    def _presence_rows(self, scope: Scope, since: int) -> list[wire.PresenceRow]:
+        rows = self._presence.since(since, scope, self._view.version)
+        if len(rows) > MAX_ROWS:
+            rows.sort(key=lambda row: row.online + row.idle + row.stale, reverse=True)
+        return rows[:MAX_ROWS]
 
     def _removed(self, scope: Scope, consumers: Consumers, since: int) -> list[wire.RowKey]:
         return [

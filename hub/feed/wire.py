@@ -35,8 +35,8 @@ CLOSE_INTERNAL_ERROR = 4500
 CLOSE_RESTART = 4205
 CLOSE_TRY_LATER = 4503
 
-Topic = Literal["totals", "consumers", "nodes", "metrics", "events"]
-TOPICS: tuple[Topic, ...] = ("totals", "consumers", "nodes", "metrics", "events")
+Topic = Literal["totals", "consumers", "presence", "slow", "nodes", "metrics", "events"]
+TOPICS: tuple[Topic, ...] = ("totals", "consumers", "presence", "slow", "nodes", "metrics", "events")
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 
@@ -94,6 +94,76 @@ class RowKey(Struct, frozen=True):
 
     consumer: str
     tenant: str
+
+
+MemberState = Literal["online", "idle", "stale"]
+
+
+class PresenceRow(Struct, frozen=True, kw_only=True):
+    """
+    How many members a tenant has, by state. All zero: the last one has left, and the row is no more.
+
+    ``version`` grows with every change of the tenant's roster: a list of members that is older is out of date.
+    """
+
+    tenant: str
+    version: int
+    online: int
+    idle: int
+    stale: int
+    connections: int
+
+
+class MemberRow(Struct, frozen=True, kw_only=True):
+    """
+    One member: somebody of a tenant, with any number of connections.
+
+    ``heard_by``: the last sign of life, at ``heard_at``, was the connection's own accept or close, a frame, a
+    heartbeat or a confirm of our client library, or nothing but that the server keeps the connection.
+    ``hidden``: every page of the member is hidden; ``rtt`` and ``lag`` (age of the page's queue), in seconds, are
+    known of clients with our library only.
+    """
+
+    tenant: str
+    member: str
+    name: str
+    state: MemberState
+    joined_at: float
+    heard_at: float
+    heard_by: Literal["accept", "frame", "heartbeat", "confirm", "connection", "close"]
+    connections: int
+    negotiated: int
+    hidden: bool | None = None
+    rtt: float | None = None
+    lag: float | None = None
+    consumers: list[str] = []
+    groups: list[str] = []
+    nodes: list[str] = []
+
+
+Cause = Literal["handler", "client", "queue", "layer", "loop", "sync_thread"]
+
+
+class SlowRow(Struct, frozen=True, kw_only=True):
+    """
+    An episode of slowness, open (``closed_at`` null) or closed within the last five minutes.
+
+    ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
+    ``connection`` is empty where a whole process suffers and nobody is known to be at fault. ``details`` as in its
+    events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known.
+    """
+
+    cause: Cause
+    consumer: str
+    tenant: str
+    connection: str
+    node: str
+    since: float
+    seconds: float
+    threshold: float
+    lasted: float | None = None
+    closed_at: float | None = None
+    details: dict[str, str | int | float | bool | None] = {}
 
 
 class NodeRow(Struct, frozen=True, kw_only=True):
@@ -207,13 +277,18 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     totals: Totals | UnsetType = UNSET
     history: History | UnsetType = UNSET
     consumers: list[ConsumerRow] | UnsetType = UNSET
+    presence: list[PresenceRow] | UnsetType = UNSET
+    slow: list[SlowRow] | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
     events: list[Event] | UnsetType = UNSET
 
 
 class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="delta"):
-    """Absolute values of what changed in one topic since the last delta of this subscription's cadence."""
+    """
+    Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow`` is the
+    whole ranked list.
+    """
 
     topic: Topic
     at: float
@@ -221,6 +296,8 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     totals: Totals | UnsetType = UNSET
     consumers: list[ConsumerRow] | UnsetType = UNSET
     removed: list[RowKey] | UnsetType = UNSET
+    presence: list[PresenceRow] | UnsetType = UNSET
+    slow: list[SlowRow] | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
 
@@ -252,6 +329,19 @@ class Result(Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
     ref: str | None
     ok: bool
     error: Error | None = None
+
+
+class Members(Struct, frozen=True, kw_only=True, tag_field="type", tag="members"):
+    """
+    The answer to ``list_members``: a page of the roster, by tenant and member. ``next``: pass it as ``after`` to go
+    on; null at the end. ``total``: members that match.
+    """
+
+    ref: str
+    at: float
+    members: list[MemberRow]
+    total: int
+    next: str | None = None
 
 
 class ServerHeartbeat(Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
@@ -292,6 +382,21 @@ class Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     ref: Ref | None = None
 
 
+class ListMembers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="list_members"):
+    """
+    Asks for a page of the roster; answered with ``members``. ``search`` looks into ids and names, whatever the case;
+    ``after`` is the ``next`` of the page before.
+    """
+
+    ref: Ref
+    tenant: Annotated[str, Meta(max_length=200)] | None = None
+    group: Name | None = None
+    states: Annotated[list[MemberState], Meta(min_length=1, max_length=3)] | None = None
+    search: Annotated[str, Meta(max_length=100)] | None = None
+    after: Annotated[str, Meta(min_length=1, max_length=4000)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
 class ClientHeartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="heartbeat"):
     """A sign of life; answered at once with a heartbeat that echoes ``sent_at``."""
 
@@ -299,8 +404,8 @@ class ClientHeartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ref: Ref | None = None
 
 
-ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | ServerHeartbeat
-ClientMessage = Subscribe | Resume | ClientHeartbeat
+ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | Members | ServerHeartbeat
+ClientMessage = Subscribe | Resume | ListMembers | ClientHeartbeat
 
 #: Encoders and decoders by subprotocol; both check every field.
 ENCODERS: dict[str, msgspec.json.Encoder | msgspec.msgpack.Encoder] = {

@@ -13,10 +13,14 @@ from typing import Any
 from asgiref.sync import markcoroutinefunction
 
 from hub.conf import config
-from hub.core.ledger import Connection
+from hub.core.ledger import NO_GROUPS, Connection
 from hub.faults import record_fault
-from hub.instrument.mixin import MonitoredConsumerMixin
-from hub.instrument.observer import SCOPE_KEY, Observer, Receive, Send
+from hub.instrument import members
+from hub.instrument.control import take_parameter_of
+from hub.instrument.coverage import reaches_mixin
+from hub.instrument.inbox import Receive, Send
+from hub.instrument.layers.losses import CONNECTION
+from hub.instrument.observer import SCOPE_KEY, Observer
 from hub.instrument.routes import Route, websocket_routes
 from hub.instrument.state import Instruments, instruments
 from hub.instrument.tenants import tenant_of_scope
@@ -60,7 +64,9 @@ class MonitoredApplication:
         if scope["type"] != "websocket" or SCOPE_KEY in scope:
             await self.application(scope, receive, send)
             return
+        asked = take_parameter_of(scope)
         passage = Passage(shared, scope, receive, send)
+        passage.connection.asked = asked
         failure: BaseException | None = None
         try:
             await self.application({**scope, SCOPE_KEY: passage.connection}, passage.receive, passage.send)
@@ -112,7 +118,7 @@ class Passage:
 def _wrap_leaf(route: Route) -> None:
     """Let the consumer behind a route be known by name, where it does not count by itself."""
     consumer_class = route.consumer_class
-    if consumer_class is not None and issubclass(consumer_class, MonitoredConsumerMixin):
+    if reaches_mixin(consumer_class):
         return
     callback = route.entry.callback
     if getattr(callback, "hub_leaf", False):
@@ -125,7 +131,15 @@ def _wrap_leaf(route: Route) -> None:
             connection.consumer = label
             # The scope as authenticated by the middleware in between, which the outermost wrapper never sees.
             connection.tenant_of = lambda: tenant_of_scope(scope)
-        return await callback(scope, receive, send)
+            settings = config()
+            if settings.presence:
+                connection.policy = members.policy_of_settings(settings)
+                connection.member_of = lambda: (members.member_of_scope(scope), NO_GROUPS)
+        token = CONNECTION.set(connection if isinstance(connection, Connection) else None)
+        try:
+            return await callback(scope, receive, send)
+        finally:
+            CONNECTION.reset(token)
 
     leaf.hub_leaf = True  # type: ignore[attr-defined]
     vars(leaf).update({name: value for name, value in vars(callback).items() if name != "hub_leaf"})

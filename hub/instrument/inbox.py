@@ -13,8 +13,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from hub.instrument.busy import BUSY, AtWork
+
 Message = dict[str, Any]
 Get = Callable[[], Awaitable[Message]]
+#: The server's callables, which a host may have wrapped.
+Send = Callable[[Any], Awaitable[Any]]
+Receive = Callable[[], Awaitable[Any]]
+#: Counts a message of the server at the time it was read; gives its size.
+Arrived = Callable[[Message, float], int]
 #: In place of a size: the message came from the channel layer, whatever its type says; it is of the server's, as
 #: ``websocket.connect`` is; it is the server's last one.
 FROM_LAYER, CONTROL, LAST = -1, -2, -3
@@ -66,16 +73,19 @@ def payload_size(message: Message) -> int:
 class Source:
     """One source of messages: its reader, and what it has read but nobody dispatched."""
 
-    __slots__ = ("_arrived", "_get", "_inbox", "_max_bytes", "_max_messages", "bytes", "queue", "room", "task")
+    __slots__ = ("_arrived", "_get", "_inbox", "_max_bytes", "_max_messages", "_reading", "bytes", "queue", "room",
+                 "task")  # fmt: skip
 
     def __init__(
-        self, inbox: "Inbox", get: Get, max_messages: int, max_bytes: int, arrived: Callable[[Message], int] | None
-    ) -> None:
+        self, inbox: "Inbox", get: Get, max_messages: int, max_bytes: int, arrived: Arrived | None = None,
+        reading: Callable[..., None] | None = None,
+    ) -> None:  # fmt: skip
         self._inbox = inbox
         self._get = get
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._arrived = arrived
+        self._reading = reading
         self.bytes = 0
         #: What a parked reader waits for.
         self.room: asyncio.Future[None] | None = None
@@ -91,9 +101,10 @@ class Source:
         try:
             while True:
                 message = await get()
+                now = monotonic()
                 if arrived is not None:
-                    size = arrived(message)
-                queue.append((monotonic(), message, size))
+                    size = arrived(message, now)
+                queue.append((now, message, size))
                 if inbox.waiter is not None:
                     inbox.wake()
                 if size > 0:
@@ -114,7 +125,12 @@ class Source:
 
     async def _park(self) -> None:
         self.room = self._inbox.loop.create_future()
+        if self._reading is None:
+            await self.room
+            return
+        self._reading(value=False)
         await self.room
+        self._reading(value=True)
 
     def make_room(self) -> None:
         """A message has left the queue of a parked reader: let it go on once half of its room is free."""
@@ -153,27 +169,30 @@ class Inbox:
             waiter.set_result(None)
 
     async def run(
-        self, dispatch: Dispatch, receive: Get, arrived: Callable[[Message], int], layer_receive: Get | None
-    ) -> None:
+        self, dispatch: Dispatch, receive: Get, arrived: Arrived, layer_receive: Get | None,
+        reading: Callable[..., None] | None = None, entry: AtWork | None = None,
+    ) -> None:  # fmt: skip
         """
         Dispatch until a source or the dispatch raises.
 
         Args:
             dispatch: Runs the handler.
             receive: The server's ``receive``.
-            arrived: Counts a message of the server as soon as it is read, and gives its size in bytes: `CONTROL`
-                for one that is no frame, `LAST` for the last one.
+            arrived: Counts a message of the server as soon as it is read, at that time, and gives its size in
+                bytes: `CONTROL` for one that is no frame, `LAST` for the last one.
             layer_receive: The channel layer's ``receive`` for this consumer, if it has one.
+            reading: Told by ``value`` whether the client's reader reads, when it parks and when it goes on.
+            entry: What stands in the register while there is something to dispatch.
         """
-        self._sources = [Source(self, receive, self._max_messages, self._max_bytes, arrived)]
+        self._sources = [Source(self, receive, self._max_messages, self._max_bytes, arrived, reading)]
         if layer_receive is not None:
-            self._sources.append(Source(self, layer_receive, 1, 1, None))
+            self._sources.append(Source(self, layer_receive, 1, 1))
         try:
-            await self._dispatch_all(dispatch)
+            await self._dispatch_all(dispatch, entry)
         finally:
             await self._close()
 
-    async def _dispatch_all(self, dispatch: Dispatch) -> None:
+    async def _dispatch_all(self, dispatch: Dispatch, entry: AtWork | None) -> None:
         """
         Dispatch one message of each source in turn; wait when there is none, yield when there are many.
 
@@ -181,6 +200,8 @@ class Inbox:
         """
         sources, monotonic, create_future = self._sources, self.monotonic, self.loop.create_future
         client = sources[0]
+        register: set[Any] = set() if entry is None else BUSY
+        register.add(entry)
         TURN.busy += 1
         budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
         try:
@@ -209,15 +230,18 @@ class Inbox:
                         budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
                 if idle:
                     TURN.busy -= 1
+                    register.discard(entry)
                     self.waiter = create_future()
                     try:
                         await self.waiter
                     finally:
                         TURN.busy += 1
+                        register.add(entry)
                     self.waiter = None
                     budget, until = YIELD_MESSAGES, monotonic() + TURN.share()
         finally:
             TURN.busy -= 1
+            register.discard(entry)
 
     async def _close(self) -> None:
         """Stop the readers; what they had read stays in the queues."""
@@ -226,6 +250,14 @@ class Inbox:
             source.task.cancel()
             with suppress(asyncio.CancelledError):
                 await source.task
+
+    def oldest(self) -> float | None:
+        """When the message that has waited longest arrived, in monotonic seconds; None if none waits."""
+        return min((source.queue[0][0] for source in self._sources if source.queue), default=None)
+
+    def waiting(self) -> int:
+        """How many messages wait for their dispatch."""
+        return sum(len(source.queue) for source in self._sources)
 
     def undispatched(self) -> list[list[Message]]:
         """After the end: what was read and never dispatched, by source."""

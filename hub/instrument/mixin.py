@@ -7,7 +7,7 @@ see what they would see without it.
 """
 
 import functools
-import inspect
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from asgiref.sync import async_to_sync
@@ -15,11 +15,16 @@ from channels.consumer import AsyncConsumer, get_handler_name
 from channels.exceptions import StopConsumer
 from channels.layers import get_channel_layer
 
+from hub.conf import Config
 from hub.core.errors import ConfigurationError
 from hub.core.ledger import Connection
+from hub.core.policy import Policy
 from hub.faults import record_fault
-from hub.instrument.inbox import Inbox, Message, kind_of
-from hub.instrument.observer import SCOPE_KEY, Observer, Send, TypeOf
+from hub.instrument import members
+from hub.instrument.control import ControlFrames, take_parameter_of
+from hub.instrument.inbox import Inbox, Message, Send, kind_of
+from hub.instrument.layers.losses import CONNECTION
+from hub.instrument.observer import SCOPE_KEY, Observer, TypeOf
 from hub.instrument.state import Instruments, instruments
 from hub.instrument.sweep import Sweep
 from hub.instrument.tenants import tenant_of_scope
@@ -38,6 +43,19 @@ def next_definition(cls: type, name: str) -> object:
     return next((vars(base)[name] for base in bases if name in vars(base)), None)
 
 
+def check_threshold(name: str, milliseconds: float | None) -> None:
+    """
+    Look at what a class says of slowness.
+
+    Raises:
+        ConfigurationError: It is no threshold.
+    """
+    if milliseconds is not None and not milliseconds > 0:
+        raise ConfigurationError(
+            f"{name}.hub_slow_threshold_ms is {milliseconds!r}; give a number of milliseconds above 0, or None"
+        )
+
+
 class MonitoredConsumerMixin:
     """
     Monitors a Channels consumer; first in the bases: ``class Chat(MonitoredConsumerMixin, AsyncConsumer)``.
@@ -49,6 +67,17 @@ class MonitoredConsumerMixin:
         hub_inbox: False: run in Channels' own dispatch loop. None: as ``HUB["INBOX"]`` says.
         hub_sweep: False: sweep old database connections before every dispatch, as Channels does.
             None: as ``HUB["SWEEP"]`` says.
+        hub_slow_threshold_ms: What takes this consumer longer is slow. None: as ``HUB["SLOW_THRESHOLD_MS"]`` says.
+        hub_control_frames: False: our client library is served as any plain client is. None: as
+            ``HUB["CONTROL_FRAMES"]`` says.
+        hub_presence: False: nobody's presence is kept. None: as ``HUB["PRESENCE"]`` says.
+        hub_heartbeat_interval: Seconds between two heartbeats of a negotiated client. None: as
+            ``HUB["HEARTBEAT_INTERVAL"]`` says.
+        hub_presence_timeout: Seconds of silence after which a member is offline, or idle; at least two intervals.
+            None: as ``HUB["PRESENCE_TIMEOUT"]`` says.
+        hub_presence_groups: Presence groups that each connection is in; see also `get_hub_presence_groups`.
+        hub_presence_message: Type of a channel-layer message that tells a presence group, by a channel-layer group
+            of the same name, who joined it and who left. None: none is sent.
     """
 
     hub_consumer: str | None = None
@@ -56,13 +85,24 @@ class MonitoredConsumerMixin:
     hub_message_types: tuple[str, ...] = ()
     hub_inbox: bool | None = None
     hub_sweep: bool | None = None
+    hub_slow_threshold_ms: float | None = None
+    hub_control_frames: bool | None = None
+    hub_presence: bool | None = None
+    hub_heartbeat_interval: float | None = None
+    hub_presence_timeout: float | None = None
+    hub_presence_groups: tuple[str, ...] = ()
+    hub_presence_message: str | None = None
 
     # What is known of the class, once and for all.
     _hub_label: ClassVar[str]
     _hub_types: ClassVar[TypeNames]
     _hub_owns_loop: ClassVar[bool]
     _hub_owns_dispatch: ClassVar[bool]
+    #: With the settings that it was found for; every class has its own, none before it was checked.
+    _hub_policy: ClassVar[tuple[Config, Policy] | None]
     _hub_sweeping: Sweep | None = None
+    #: The record of the connection that this instance serves, while it does.
+    _hub_connection: Connection | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         super().__init_subclass__(**kwargs)
@@ -76,6 +116,8 @@ class MonitoredConsumerMixin:
         cls._hub_owns_loop = next_definition(cls, "__call__") is AsyncConsumer.__call__
         cls._hub_owns_dispatch = next_definition(cls, "dispatch") is AsyncConsumer.dispatch
         cls._hub_label = vars(cls).get("hub_consumer") or f"{cls.__module__}.{cls.__qualname__}"
+        members.check_class(cls)
+        check_threshold(cls.__qualname__, cls.hub_slow_threshold_ms)
 
     def get_hub_tenant(self) -> str | None:
         """
@@ -93,6 +135,22 @@ class MonitoredConsumerMixin:
         """
         return None
 
+    def get_hub_member(self) -> str | None:
+        """
+        The id of who is connected, unique in the tenant: asked once, after accept, as for `get_hub_tenant`.
+
+        None: the authenticated user's primary key; else a digest of the session's key; else one for this connection.
+        """
+        return None
+
+    def get_hub_member_name(self) -> str | None:
+        """The name that others see. None: the authenticated user's name; else none."""
+        return None
+
+    def get_hub_presence_groups(self) -> Iterable[str]:
+        """The presence groups that the connection is in from the beginning: asked once, after accept."""
+        return self.hub_presence_groups
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         """Run the consumer, monitored if it is a WebSocket's and nobody monitors it already."""
         shared = instruments()
@@ -102,21 +160,32 @@ class MonitoredConsumerMixin:
             await super().__call__(scope, receive, send)  # type: ignore[misc]  # the consumer's
             return
         shared.start()
+        asked = take_parameter_of(scope)
         if connection is None:
             connection = shared.ledger.open(self._hub_label, shared.clock.monotonic(), self._hub_resolve_tenant)
             # For a consumer that this one may run inside itself: nothing is counted twice.
             scope[SCOPE_KEY] = connection
         else:
             connection.consumer, connection.tenant_of = self._hub_label, self._hub_resolve_tenant
+        connection.asked = connection.asked or asked
         connection.owner = "mixin"
-        await self._hub_observe(shared, connection, scope, receive, send)
+        self._hub_connection = connection
+        try:
+            await self._hub_observe(shared, connection, scope, receive, send)
+        finally:
+            vars(self).pop("_hub_connection", None)
 
     async def _hub_observe(
         self, shared: Instruments, connection: Connection, scope: Any, receive: Any, send: Any  # noqa: ANN401 - ASGI
     ) -> None:  # fmt: skip
         """Run the consumer with everything counted; the gauge goes down here, once, however it ends."""
         self._hub_sweeping = self._hub_sweep_of(shared)
-        observer = Observer(shared, connection, self._hub_type_rule())
+        control = self._hub_set_up(shared, connection, send)
+        if control is not None:
+            receive, send = control.observe_receive(receive), control.observe_send(send)
+        observer = Observer(shared, connection, self._hub_type_rule(), control)
+        if self.hub_slow_threshold_ms is not None:
+            observer.threshold = self.hub_slow_threshold_ms / 1000
         shadowed = watch_json(self, self._hub_types, connection)
         failure: BaseException | None = None
         try:
@@ -131,7 +200,20 @@ class MonitoredConsumerMixin:
         finally:
             for name in shadowed:
                 vars(self).pop(name, None)
+            if control is not None:
+                control.stop()
             shared.ended(connection, failure)
+
+    def _hub_set_up(self, shared: Instruments, connection: Connection, send: Send) -> ControlFrames | None:
+        """Say how presence of the connection is kept; gives its control frames, if it has any."""
+        settings = shared.config
+        policy = members.policy_of(type(self), settings)
+        present = settings.presence if self.hub_presence is None else self.hub_presence
+        connection.policy = policy if present else None
+        connection.member_of = functools.partial(members.member_of, self) if present else None
+        wanted = settings.control_frames if self.hub_control_frames is None else self.hub_control_frames
+        negotiates = connection.asked and wanted
+        return ControlFrames(shared, connection, policy.interval, send) if negotiates else None
 
     async def _hub_run_inbox(self, observer: Observer, scope: Any, receive: Any, send: Send) -> None:  # noqa: ANN401 - ASGI
         """What `AsyncConsumer.__call__` does, with the inbox in place of ``await_many_dispatch``."""
@@ -140,15 +222,19 @@ class MonitoredConsumerMixin:
         consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
         layer_receive = None
         if consumer.channel_layer is not None:
+            token = CONNECTION.set(observer.connection)
             consumer.channel_name = await consumer.channel_layer.new_channel()
+            # At once: every variable of a context costs each connection memory for as long as it lives.
+            CONNECTION.reset(token)
             layer_receive = functools.partial(consumer.channel_layer.receive, consumer.channel_name)
             consumer.channel_receive = layer_receive
         consumer.base_send = async_to_sync(send) if consumer._sync else send  # noqa: SLF001 - as Channels does
         settings = observer.instruments.config
         inbox = Inbox(observer.monotonic, settings.inbox_messages, settings.inbox_bytes)
+        entry = observer.at_work(inbox)
         try:
             dispatch = observer.observe_dispatch(consumer.dispatch)
-            await inbox.run(dispatch, receive, observer.arrived, layer_receive)
+            await inbox.run(dispatch, receive, observer.arrived, layer_receive, observer.reading, entry)
         except StopConsumer:
             pass
         finally:
@@ -161,9 +247,11 @@ class MonitoredConsumerMixin:
         consumer: Any = self
         consumer.dispatch = observer.observe_own_dispatch(consumer.dispatch)
         shadowed.append("dispatch")
+        token = CONNECTION.set(observer.connection)
         try:
             await super().__call__(scope, observer.observe_receive(receive), send)  # type: ignore[misc]  # the consumer's
         finally:
+            CONNECTION.reset(token)
             observer.settle_unhandled()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
@@ -209,13 +297,3 @@ class MonitoredConsumerMixin:
             return None if name is None else self._hub_types.label(name)
 
         return type_of
-
-
-def coverage_of(consumer_class: type, *, inbox: bool) -> str:
-    """In words, how a consumer class is monitored; ``inbox`` is what the settings say."""
-    if not (inspect.isclass(consumer_class) and issubclass(consumer_class, MonitoredConsumerMixin)):
-        return "none"
-    wanted = inbox if consumer_class.hub_inbox is None else consumer_class.hub_inbox
-    if not consumer_class._hub_owns_loop:  # noqa: SLF001 - our own mixin's
-        return "mixin, wrapped: a base behind the mixin has a __call__ of its own"
-    return "mixin, inbox" if wanted else "mixin, wrapped: the inbox is switched off"

@@ -13,12 +13,23 @@ from channels.exceptions import StopConsumer
 
 from hub.core.latency import LATENCY_BOUNDS
 from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
-from hub.instrument.inbox import CONTROL, FROM_LAYER, LAST, Dispatch, Message, kind_of, payload_size
+from hub.instrument.busy import BUSY, Backlog
+from hub.instrument.control import ControlFrames
+from hub.instrument.inbox import (
+    CONTROL,
+    FROM_LAYER,
+    LAST,
+    Dispatch,
+    Message,
+    Receive,
+    Send,
+    kind_of,
+    payload_size,
+)
+from hub.instrument.servers import broke_off
 from hub.instrument.state import Instruments
 from hub.instrument.types import OTHER
 
-Send = Callable[[Any], Awaitable[Any]]
-Receive = Callable[[], Awaitable[Any]]
 Handler = Callable[[Message], Awaitable[None]]
 TypeOf = Callable[[Message], str | None]
 
@@ -34,17 +45,27 @@ class Observer:
         instruments: Those of the process.
         connection: The record of the connection.
         type_of: Says the type of a message where the host has its own rule.
+        control: The control frames of the connection, if its client asked for them and gets them.
     """
 
-    __slots__ = ("_dispatched", "_type_of", "_unhandled", "connection", "instruments", "monotonic")
+    __slots__ = ("_control", "_dispatched", "_type_of", "_unhandled", "connection", "inbox", "instruments",
+                 "monotonic", "started_at", "task", "threshold")  # fmt: skip
 
-    def __init__(self, instruments: Instruments, connection: Connection, type_of: TypeOf | None = None) -> None:
+    def __init__(
+        self, instruments: Instruments, connection: Connection, type_of: TypeOf | None = None,
+        control: ControlFrames | None = None,
+    ) -> None:  # fmt: skip
         self.instruments = instruments
         self.connection = connection
         self.monotonic = instruments.clock.monotonic
         self._type_of = type_of
+        self._control = control
         self._unhandled: list[Message] = []
         self._dispatched = False
+        self.inbox: Backlog | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.started_at = 0.0
+        self.threshold = instruments.config.slow_threshold_ms / 1000
 
     # --- towards the server ---
 
@@ -93,10 +114,19 @@ class Observer:
                 connection.code, connection.closing = None, False
             raise
         if kind == "websocket.accept":
-            self.instruments.accepted(connection)
+            await self._accepted()
         elif kind in ("websocket.close", "websocket.http.response.start"):
             self.instruments.rejected(connection)
         return result
+
+    async def _accepted(self) -> None:
+        control = self._control
+        if control is None:
+            self.instruments.accepted(self.connection)
+            return
+        control.negotiate()
+        self.instruments.accepted(self.connection)
+        await control.greet()
 
     async def _send_after_close(self, send: Send, message: Message) -> Any:  # noqa: ANN401 - what the server returns
         """One side has closed: some servers raise, some drop the frame in silence; it is lost either way."""
@@ -105,8 +135,8 @@ class Observer:
 
     # --- from the server ---
 
-    def arrived(self, message: Message) -> int:
-        """The server has handed over a message. Returns its size in bytes, or `CONTROL`, or `LAST`."""
+    def arrived(self, message: Message, now: float) -> int:
+        """The server has handed over a message just now. Returns its size in bytes, or `CONTROL`, or `LAST`."""
         connection = self.connection
         kind = kind_of(message)
         if kind == "websocket.receive":
@@ -114,11 +144,19 @@ class Observer:
                 connection.early += 1
             else:
                 connection.counts.arrived += 1
+                connection.heard_at = now
             return payload_size(message)
         if kind == "websocket.disconnect":
+            connection.broken = connection.code is None and broke_off(connection.raw_send, message)
             self.instruments.ledger.disconnect(connection, message.get("code"))
+            # Nobody waits for more, but nothing would come either: silence is what it seems.
+            connection.reading = True
             return LAST
         return CONTROL
+
+    def reading(self, *, value: bool) -> None:
+        """Whether anybody waits for what the client sends."""
+        self.connection.reading = value
 
     def label(self, message: Message, known: str | None) -> str:
         """The type that a frame counts under: by the host's rule, else by its JSON content, else its kind."""
@@ -129,6 +167,18 @@ class Observer:
         return known or ("text" if message.get("text") is not None else "binary")
 
     # --- in the handler ---
+
+    def at_work(self, inbox: Backlog | None = None) -> "Observer | None":
+        """
+        The task that runs the consumer asks what stands for it in the register; None: nobody looks.
+
+        Args:
+            inbox: Where its messages wait.
+        """
+        if not self.instruments.config.slow_detection:
+            return None
+        self.inbox, self.task = inbox, asyncio.current_task()
+        return self
 
     def observe_dispatch(self, handler: Handler) -> Dispatch:
         """
@@ -142,7 +192,7 @@ class Observer:
         monotonic, handled = self.monotonic, self._handled
 
         async def observed_dispatch(message: Message, arrived_at: float, size: int) -> float:
-            started_at = monotonic()
+            started_at = self.started_at = monotonic()
             try:
                 await handler(message)
             except (StopConsumer, asyncio.CancelledError):
@@ -152,6 +202,7 @@ class Observer:
                 raise
             finally:
                 ended_at = monotonic()
+                self.started_at = 0.0
                 handled(message, size, started_at - arrived_at if arrived_at else None, ended_at - started_at)
             return ended_at
 
@@ -171,6 +222,8 @@ class Observer:
             counts.received_bytes += size
         elif size == FROM_LAYER:
             increment(counts.layer, kind_of(message) or OTHER)
+            if connection.link is not None:
+                connection.link.dispatched(counts, seconds)
         else:
             return
         # As `Histogram.observe` does, without the calls: this is the hot path.
@@ -186,11 +239,16 @@ class Observer:
 
     def observe_receive(self, receive: Receive) -> Receive:
         """The server's ``receive``, with everything that comes through it counted as arrived."""
+        connection = self.connection
 
         async def observed_receive() -> Any:  # noqa: ANN401 - ASGI
-            message = await receive()
-            self.connection.arrived_at = self.monotonic()
-            self.arrived(message)
+            connection.reading = True
+            try:
+                message = await receive()
+            finally:
+                connection.reading = False
+            now = connection.arrived_at = self.monotonic()
+            self.arrived(message, now)
             self._unhandled.append(message)
             return message
 
@@ -198,10 +256,15 @@ class Observer:
 
     def observe_received(self, receive: Receive) -> Receive:
         """The server's ``receive`` where nothing is known of handlers: a message counts as received at once."""
+        connection = self.connection
 
         async def observed_receive() -> Any:  # noqa: ANN401 - ASGI
-            message = await receive()
-            self.arrived(message)
+            connection.reading = True
+            try:
+                message = await receive()
+            finally:
+                connection.reading = False
+            self.arrived(message, self.monotonic())
             if kind_of(message) == "websocket.receive":
                 self._count_unobserved(message)
             return message
@@ -214,6 +277,15 @@ class Observer:
 
         async def observed_own_dispatch(message: Message) -> None:
             self._dispatched = True
+            entry = self.at_work()
+            if entry is not None:
+                BUSY.add(entry)
+            try:
+                await dispatched(message)
+            finally:
+                BUSY.discard(self)
+
+        async def dispatched(message: Message) -> None:
             if self._unhandled and message is self._unhandled[0]:
                 self._unhandled.pop(0)
                 size = payload_size(message) if kind_of(message) == "websocket.receive" else CONTROL
@@ -227,10 +299,17 @@ class Observer:
         """The loop has ended: what it received and never dispatched is lost, unless it never dispatches at all."""
         if self._dispatched:
             self.lost_in_teardown([self._unhandled])
+            self._lose_taken()
             return
         for message in self._unhandled:
             if kind_of(message) == "websocket.receive":
                 self._count_unobserved(message)
+
+    def _lose_taken(self) -> None:
+        """A message that the loop had taken from the channel layer and not dispatched when it ended is lost."""
+        link = self.connection.link
+        if link is not None and link.undispatched():
+            increment(self.instruments.ledger.settle(self.connection).lost, TEARDOWN, link.undispatched())
 
     def _count_unobserved(self, message: Message) -> None:
         """A message whose handler nobody sees counts as received."""

@@ -5,7 +5,11 @@ The attributes are private to the servers, so each probe looks before it leaps: 
 changed, gives None, which means *unknown*.
 """
 
+from collections.abc import Mapping
 from typing import Any
+
+#: RFC 6455, section 7.4.1: a close frame came, without a code in it.
+CODE_NO_STATUS = 1005
 
 
 def outbound_bytes(raw_send: object) -> int | None:
@@ -19,6 +23,22 @@ def outbound_bytes(raw_send: object) -> int | None:
         return _daphne_outbound(raw_send) if hasattr(raw_send, "args") else _uvicorn_outbound(raw_send)
     except (AttributeError, IndexError, TypeError):
         return None
+
+
+def drops_empty_frames(raw_send: object) -> bool:
+    """Whether the server swallows frames without a payload: Daphne does."""
+    return hasattr(raw_send, "args")
+
+
+def broke_off(raw_send: object, disconnect: Mapping[str, Any]) -> bool:
+    """
+    Whether a ``websocket.disconnect`` tells of a connection that is lost, though its code says that it was closed.
+
+    uvicorn gives 1005 for a lost connection, as for a close without a code; only with the latter comes a reason.
+    """
+    if disconnect.get("code") != CODE_NO_STATUS or "reason" in disconnect:
+        return False
+    return type(getattr(raw_send, "__self__", None)).__module__.startswith("uvicorn.")
 
 
 def _daphne_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private object

@@ -8,6 +8,7 @@ nothing below needs to know it.
 import os
 import traceback
 from collections.abc import Callable
+from typing import Protocol
 
 from hub.clock import SYSTEM, Clock
 from hub.conf import Config, config
@@ -17,9 +18,19 @@ from hub.core.redaction import redact
 from hub.faults import record_fault
 
 #: Parts of paths that are no code of the host's.
-_LIBRARIES = ("site-packages", "dist-packages", f"{os.sep}hub{os.sep}instrument{os.sep}", f"{os.sep}asyncio{os.sep}")
+LIBRARIES = ("site-packages", "dist-packages", f"{os.sep}hub{os.sep}instrument{os.sep}", f"{os.sep}asyncio{os.sep}")
 #: Parts of a path that are shown.
 PATH_PARTS = 3
+
+
+class Watcher(Protocol):
+    """Sees connections come and go, on the event loop."""
+
+    def accepted(self, connection: Connection) -> None:
+        """The connection is open; `Connection.counts` says where it counts, `Connection.member` who it is."""
+
+    def ended(self, connection: Connection) -> None:
+        """The connection is no more; its `code` says how it ended."""
 
 
 class Instruments:
@@ -29,6 +40,7 @@ class Instruments:
     Attributes:
         ledger: All counts.
         listeners: Called with each event that goes out by itself.
+        watchers: Told of each connection that comes or goes.
     """
 
     def __init__(self, settings: Config, clock: Clock = SYSTEM) -> None:
@@ -37,6 +49,7 @@ class Instruments:
         self.ledger = Ledger()
         self.limiter = EventLimiter(settings.events_per_second)
         self.listeners: list[Callable[[Event], None]] = []
+        self.watchers: list[Watcher] = []
 
     def start(self) -> None:
         """Called with every call of a monitored application: start the node, cheaply if it runs."""
@@ -48,8 +61,20 @@ class Instruments:
 
     def accepted(self, connection: Connection) -> None:
         """The server has taken the consumer's accept."""
-        if self.ledger.accept(connection, self.clock.monotonic()):
+        now = self.clock.monotonic()
+        if self.ledger.accept(connection, now):
+            connection.heard_at = now
+            if connection.member_of is not None:
+                connection.member, connection.groups = connection.member_of()
+            for watcher in self.watchers:
+                self._tell(watcher.accepted, connection)
             self.emit("connection.opened", connection)
+
+    def _tell(self, told: Callable[[Connection], None], connection: Connection) -> None:
+        try:
+            told(connection)
+        except Exception as error:  # noqa: BLE001 - the border: a watcher's fault must not reach the consumer
+            record_fault("connection watcher", error)
 
     def rejected(self, connection: Connection) -> None:
         """The consumer closed the connection, or answered with a response, before accepting it."""
@@ -63,10 +88,15 @@ class Instruments:
         if not self.ledger.end(connection, now, error=error is not None):
             return
         if connection.accepted_at:
+            for watcher in self.watchers:
+                self._tell(watcher.ended, connection)
             duration = round(now - connection.accepted_at, 3)
             self.emit("connection.closed", connection, code=connection.code, seconds=duration)
         elif connection.failure != rejected:
             self.emit("connection.failed", connection, reason=connection.failure)
+        if connection.link is not None:
+            connection.link.ended()
+        _let_go(connection)
 
     def handler_error(self, connection: Connection, message_type: str, error: Exception) -> None:
         """A handler of the consumer raised: count it by exception and tell where, in one redacted line."""
@@ -102,6 +132,12 @@ class Instruments:
                 record_fault("event listener", error)
 
 
+def _let_go(connection: Connection) -> None:
+    """Presence keeps the record for a while: it must not keep the consumer alive, nor the server's side."""
+    connection.tenant_of, connection.member_of = str, None
+    connection.raw_receive = connection.raw_send = None
+
+
 def _where(error: Exception) -> dict[str, Detail]:
     """The last line of a traceback, and the place in the host's code that is nearest to it."""
     last = redact(traceback.format_exception_only(error)[-1])
@@ -109,12 +145,12 @@ def _where(error: Exception) -> dict[str, Detail]:
     if not frames:
         return {"error": last}
     # The innermost frame may lie deep in a library, which tells an operator little.
-    own = [frame for frame in frames if not any(part in frame.filename for part in _LIBRARIES)]
+    own = [frame for frame in frames if not any(part in frame.filename for part in LIBRARIES)]
     frame = (own or frames)[-1]
-    return {"error": last, "file": _shortened(frame.filename), "line": frame.lineno, "function": frame.name}
+    return {"error": last, "file": shortened(frame.filename), "line": frame.lineno, "function": frame.name}
 
 
-def _shortened(path: str) -> str:
+def shortened(path: str) -> str:
     """The end of a path that tells one file from another, without the machine's folders."""
     return "/".join(path.replace("\\", "/").split("/")[-PATH_PARTS:])
 

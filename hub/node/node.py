@@ -19,6 +19,7 @@ from hub.bus.base import Bus
 from hub.bus.memory import MemoryBus
 from hub.clock import Clock
 from hub.core.events import Event
+from hub.core.metrics import Packed
 from hub.core.snapshot import NodeSnapshot
 from hub.faults import record_fault
 from hub.instrument.state import Instruments, instruments
@@ -61,10 +62,15 @@ class Node:
         self.events_sent = 0
         self.sampler_seconds = 0.0
         self.loop_lag: float | None = None
+        #: Gives the worst episodes of slowness, packed; a part that looks for them takes its place.
+        self.rank_slow: Callable[[], list[list[Any]]] = list
+        #: Gives what is measured of the process as a whole, as packed metrics; likewise.
+        self.measure_process: Callable[[], list[Packed]] = list
         self.loop = asyncio.get_running_loop()
         self.sampler = Sampler(shared.ledger)
         self._parts: dict[type, Any] = {}
         self._ticks: list[Tick] = []
+        self._endings: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._pending: deque[Event] = deque(maxlen=MAX_PENDING_EVENTS)
         self._wake = asyncio.Event()
@@ -86,6 +92,10 @@ class Node:
         """Run something for as long as the node lives; a fault in it is counted, not raised."""
         self._tasks.append(self.loop.create_task(_guarded(work, name), name=f"hub {name}"))
 
+    def at_end(self, ending: Callable[[], None]) -> None:
+        """Call something when the node ends, or when another takes its place because its loop is gone."""
+        self._endings.append(ending)
+
     # --- life ---
 
     def start(self) -> None:
@@ -99,12 +109,18 @@ class Node:
 
     async def stop(self) -> None:
         """End all tasks and withdraw from the fleet."""
-        if self.publish in self.instruments.listeners:
-            self.instruments.listeners.remove(self.publish)
+        self.detach()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.bus.withdraw(self.name)
+
+    def detach(self) -> None:
+        """Let go of the instruments and of all that the parts hold on to."""
+        if self.publish in self.instruments.listeners:
+            self.instruments.listeners.remove(self.publish)
+        while self._endings:
+            self._endings.pop()()
 
     @property
     def alive(self) -> bool:
@@ -145,7 +161,7 @@ class Node:
         return NodeSnapshot(
             node=self.name, boot=self.boot, host=self.host, pid=os.getpid(), version=__version__,
             started_at=self.started_at, at=self.clock.wall(), rows=rows, metrics=REGISTRY.pack(),
-            sampler_seconds=self.sampler_seconds, loop_lag=self.loop_lag,
+            sampler_seconds=self.sampler_seconds, loop_lag=self.loop_lag, slow=self.rank_slow(),
         )  # fmt: skip
 
     # --- events ---
@@ -216,7 +232,7 @@ def ensure_node() -> None:
     shared = instruments()
     if _current:
         # Its loop is gone (tests, a reloader): nothing of it runs any more.
-        shared.listeners[:] = [listener for listener in shared.listeners if listener != _current[0].publish]
+        _current[0].detach()
     settings = shared.config
     bus = MemoryBus(shared.clock.monotonic, settings.event_retention, settings.event_retention_seconds)
     node = Node(shared, bus)

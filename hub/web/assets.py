@@ -1,14 +1,20 @@
-"""The built page: files with hashed names, as Vite's manifest lists them, kept in memory."""
+"""
+What was built, kept in memory: the page, whose files have hashed names as Vite's manifest lists them, and the client
+library for hosts' own pages, whose names stay.
+"""
 
+import hashlib
 import json
 import mimetypes
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 #: Where `make install`, and the wheel, put the built page.
 DIST = Path(__file__).parent / "dist"
+#: The client library's part of it.
+CLIENT = "client"
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,11 @@ class Asset:
 
     content: bytes
     content_type: str
+
+    @cached_property
+    def etag(self) -> str:
+        """Changes with the content; as the HTTP header has it, with its quotes."""
+        return f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
 
 def entry(source: str, dist: Path = DIST) -> Entry | None:
@@ -48,8 +59,13 @@ def entry(source: str, dist: Path = DIST) -> Entry | None:
 
 
 def asset(name: str, dist: Path = DIST) -> Asset | None:
-    """A built file by its name in the manifest; None for any other name."""
-    return _files(dist).get(name)
+    """A built file of the page by its name; None for any other name."""
+    return None if name.startswith(f"{CLIENT}/") else _files(dist).get(name)
+
+
+def client_file(name: str, dist: Path = DIST) -> Asset | None:
+    """A file of the client library by its name, such as ``hubsocket.js``; None for any other name."""
+    return _files(dist).get(f"{CLIENT}/{name}")
 
 
 @cache
@@ -67,5 +83,7 @@ def _files(dist: Path) -> dict[str, Asset]:
 
 
 def _read(path: Path) -> Asset:
-    content_type = "text/javascript" if path.suffix == ".js" else mimetypes.guess_type(path.name)[0]
+    # What the machine's own table says of these differs, down to films for TypeScript.
+    known = {".js": "text/javascript", ".map": "application/json", ".ts": "text/plain"}
+    content_type = known.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return Asset(path.read_bytes(), content_type or "application/octet-stream")

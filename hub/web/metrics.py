@@ -12,6 +12,7 @@ from hub import __version__
 from hub.access import may_scrape
 from hub.conf import config
 from hub.core.ledger import Counts
+from hub.core.metrics import Packed
 from hub.export.prometheus import HubCollector, exposition
 from hub.faults import FAULTS
 from hub.feed.service import FeedService
@@ -19,7 +20,9 @@ from hub.fleet.view import FleetView
 from hub.instrument.state import instruments
 from hub.metrics import REGISTRY
 from hub.node.executor import run_in_thread
+from hub.node.layers import LayerWatch
 from hub.node.node import Node, current_node
+from hub.node.presence import NodePresence
 from hub.node.sampler import Sampler
 from hub.web.security import HEADERS, secured_async
 
@@ -30,6 +33,7 @@ REFUSAL = (
 )
 
 Own = tuple[str, str, str, str | None, dict[str, float]]
+Members = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,9 @@ async def scrape(address: str, headers: dict[str, str], names: list[str]) -> Ans
     node = current_node()
     sampler = Sampler(instruments().ledger) if node is None else node.sampler
     rows = await sampler.sample()
-    own = own_metrics(node)
-    body, content_type = await run_in_thread(_encode, rows, own, headers.get("accept", ""), names)
+    own, members = own_metrics(node), members_of(node)
+    process = [] if node is None else node.measure_process()
+    body, content_type = await run_in_thread(_encode, rows, members, process, own, headers.get("accept", ""), names)
     return Answer(200, body, content_type)
 
 
@@ -100,10 +105,19 @@ def _headers(answer: Answer) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in named.items()]
 
 
-def _encode(rows: list[list[object]], own: list[Own], accept: str, names: list[str]) -> tuple[bytes, str]:
+def members_of(node: Node | None) -> Members:
+    """This process's members by tenant and state; a copy."""
+    if node is None:
+        return {}
+    return {tenant: dict(states) for tenant, states in node.part(NodePresence).members.counts.items()}
+
+
+def _encode(
+    rows: list[list[object]], members: Members, process: list[Packed], own: list[Own], accept: str, names: list[str]
+) -> tuple[bytes, str]:
     settings = config()
     collector = HubCollector(
-        map(Counts.unpack, rows), REGISTRY.pack(), own,
+        map(Counts.unpack, rows), process + REGISTRY.pack(), own, presence=members,
         max_tenants=settings.tenant_labels, max_types=settings.type_labels,
     )  # fmt: skip
     return exposition(collector, accept, names)
@@ -131,7 +145,36 @@ def _node_metrics(node: Node) -> list[Own]:
         ("hub_events", "counter", "Events sent.", node.events_sent),
         ("hub_sampler_seconds", "gauge", "Time that the last sample took.", node.sampler_seconds),
         ("hub_loop_lag_seconds", "gauge", "How late the last sample began.", node.loop_lag or 0.0),
+        (
+            "hub_presence_sweep_seconds", "gauge", "Time that the last sweep of presence took.",
+            node.part(NodePresence).sweep_seconds,
+        ),
         ("hub_history_bytes", "gauge", "Memory of the history.", view.history.nbytes),
         ("hub_history_evicted", "counter", "Series let go of for lack of memory.", view.history.evicted),
-    )
-    return [(name, kind, help_text, None, {"": float(value)}) for name, kind, help_text, value in numbers]
+    )  # fmt: skip
+    own = [(name, kind, help_text, None, {"": float(value)}) for name, kind, help_text, value in numbers]
+    return [*own, *_layer_metrics(node.part(LayerWatch))]
+
+
+def _layer_metrics(watch: LayerWatch) -> list[Own]:
+    """The channel layers of this process, by alias; one of which nothing is known has no numbers."""
+    depths = watch.depths
+    oldest = {alias: depth.oldest or 0.0 for alias, depth in depths.items()}
+    capacities = {alias: float(depth.capacity) for alias, depth in depths.items() if depth.capacity is not None}
+    numbers: tuple[tuple[str, str, str, dict[str, float]], ...] = (
+        (
+            "ws_channel_layer_depth", "gauge", "Messages that wait in the channel layer for this process.",
+            {alias: float(depth.messages) for alias, depth in depths.items()},
+        ),
+        ("ws_channel_layer_oldest_seconds", "gauge", "How long the oldest of them has waited.", oldest),
+        ("ws_channel_layer_capacity", "gauge", "Messages that fit into one queue of the layer.", capacities),
+        (
+            "ws_channel_layer_fill_ratio", "gauge", "The fullest queue of the layer, of its capacity.",
+            {alias: depth.fullest for alias, depth in depths.items() if depth.capacity is not None},
+        ),
+        (
+            "ws_channel_layer_gaps", "counter", "Times that messages were lost in a number that nobody can know.",
+            {alias: float(gaps) for alias, gaps in watch.losses.gaps.items()},
+        ),
+    )  # fmt: skip
+    return [(name, kind, help_text, "layer", values) for name, kind, help_text, values in numbers]

@@ -4,7 +4,7 @@ from django.urls import path
 
 from hub.conf import config
 from hub.web.metrics import metrics
-from hub.web.views import HubLoginView, HubLogoutView, asset, page
+from hub.web.views import HubLoginView, HubLogoutView, asset, client, page
 
 app_name = "hub"
 
@@ -15,6 +15,7 @@ urlpatterns = [
     path("login/", HubLoginView.as_view(), name="login"),
     path("logout/", HubLogoutView.as_view(), name="logout"),
     path("assets/<path:name>", asset, name="asset"),
+    path("client/<str:name>", client, name="client"),
     path(_metrics_path, metrics, name="metrics"),
     path(f"{_metrics_path}/", metrics),
 ]

@@ -9,6 +9,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
+from django.utils.cache import get_conditional_response
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -23,6 +24,8 @@ from hub.web.throttle import Key, Throttle
 
 PAGE_ENTRY, LOGIN_ENTRY = "src/main.tsx", "src/login.css"
 A_YEAR = 365 * 24 * 3600
+#: The client library keeps its name when it changes.
+FIVE_MINUTES = 300
 #: Failed logins for one name from one address: ten in five minutes.
 LOGINS = Throttle(attempts=10, window=300.0, keys=10_000)
 
@@ -71,6 +74,26 @@ def asset(_request: HttpRequest, name: str) -> HttpResponse:
         raise Http404("no such file")
     response = HttpResponse(found.content, content_type=found.content_type)
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
+    return response
+
+
+@secured
+@require_safe
+def client(request: HttpRequest, name: str) -> HttpResponse:
+    """
+    A file of the client library, for the pages of hosts.
+
+    Also while the hub is switched off: without the library these pages would not run. Readable from every origin, as
+    a module has to be that a page on another one imports; everybody may know what it says.
+    """
+    found = assets.client_file(name)
+    if found is None:
+        raise Http404("no such file")
+    full = HttpResponse(found.content, content_type=found.content_type)
+    response = get_conditional_response(request, etag=found.etag, response=full) or full
+    response.headers["ETag"] = found.etag
+    response.headers["Cache-Control"] = f"public, max-age={FIVE_MINUTES}"
+    response.headers["Access-Control-Allow-Origin"] = "*"
     return response
 
 

@@ -61,13 +61,14 @@ class Site:
 
     name = "ops"
 
-    def __init__(self, server):
+    def __init__(self, server, *, traffic=True):
         self.server = server
         server.manage("migrate", "-v", "0")
         self.password = server.manage("hub_operator", self.name).rpartition(" ")[2].strip()
         server.start()
-        self.traffic = Traffic(server.ws_url)
-        self.traffic.start()
+        self.traffic = Traffic(server.ws_url) if traffic else None
+        if self.traffic is not None:
+            self.traffic.start()
 
     def log_in(self, page, password=None):
         page.goto(f"{self.server.url}/")
@@ -76,7 +77,8 @@ class Site:
         page.get_by_role("button", name="Log in").click()
 
     def stop(self):
-        self.traffic.stop()
+        if self.traffic is not None:
+            self.traffic.stop()
         self.server.stop()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.bus.base import Bus, Entry
+from hub.bus.base import Bus, Entry, Payload
 from hub.bus.memory import MemoryBus
 from hub.core.errors import CursorError
 from tests import strategies  # noqa: F401 - loads the profile
@@ -277,3 +278,70 @@ def test_epochs_never_fall_and_never_belong_to_two(name, claims):
             clock.advance(pause)
 
     asyncio.run(run())
+
+
+# --- broadcasts ---------------------------------------------------------------------------------------------------
+
+
+async def heard(received: list[Payload], count: int) -> list[Payload]:
+    """What was received, once it is so much."""
+    async with asyncio.timeout(10):
+        while len(received) < count:  # noqa: ASYNC110 - a bus need not say when it delivers
+            await asyncio.sleep(0.001)
+    return received
+
+
+async def test_all_who_listen_hear_a_broadcast_in_its_senders_order(bus):
+    one: list[Payload] = []
+    two: list[Payload] = []
+    bus.listen("presence", one.append)
+    bus.listen("presence", two.append)
+    for number in range(20):
+        await bus.broadcast("presence", {"number": number})
+    expected = [{"number": number} for number in range(20)]
+    assert expected == await heard(one, 20) == await heard(two, 20)
+
+
+async def test_nobody_hears_another_topic_or_what_was_told_before(bus):
+    late: list[Payload] = []
+    other: list[Payload] = []
+    bus.listen("other", other.append)
+    await bus.broadcast("presence", {"number": 1})
+    bus.listen("presence", late.append)
+    await bus.broadcast("presence", {"number": 2})
+    assert [{"number": 2}] == await heard(late, 1)
+    assert other == []
+
+
+async def test_whoever_has_ended_hears_nothing_more(bus):
+    ended: list[Payload] = []
+    going_on: list[Payload] = []
+    end = bus.listen("presence", ended.append)
+    bus.listen("presence", going_on.append)
+    end()
+    end()
+    await bus.broadcast("presence", {"number": 1})
+    assert [{"number": 1}] == await heard(going_on, 1)
+    assert ended == []
+
+
+async def test_a_listener_that_fails_or_ends_meanwhile_keeps_nothing_from_the_others(bus, monkeypatch):
+    faults: Counter[str] = Counter()
+    monkeypatch.setattr("hub.faults.FAULTS", faults)
+    received: list[Payload] = []
+
+    def fail(payload: Payload) -> None:
+        end()
+        raise ValueError("a listener's fault")
+
+    end = bus.listen("presence", fail)
+    bus.listen("presence", received.append)
+    for number in range(2):
+        await bus.broadcast("presence", {"number": number})
+    assert [{"number": 0}, {"number": 1}] == await heard(received, 2)
+    assert faults == {"bus presence": 1}
+
+
+async def test_a_broadcast_is_neither_an_event_nor_a_snapshot(bus):
+    await bus.broadcast("presence", {"number": 1})
+    assert (0, []) == (await bus.newest(), await bus.snapshots())

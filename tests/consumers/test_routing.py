@@ -18,6 +18,6 @@ def test_every_demo_consumer_is_monitored_and_keeps_its_own_base():
 
 def test_the_site_serves_the_feed_and_the_demo():
     routes = [str(pattern.pattern) for pattern in websocket_urlpatterns]
-    assert "ws/ops/" in routes
+    assert {"ws/ops/", "ws/presence/"} <= set(routes)
     assert set(ROUTES) <= set(routes)
     assert len(routes) == len(set(routes))

@@ -13,19 +13,24 @@ from hub.conf import Config
 from hub.core import ledger, metrics
 from hub.core.latency import DURATION_BOUNDS, LATENCY_BOUNDS
 from hub.core.ledger import Counts
+from hub.core.slowness import CAUSES
 from hub.export.catalogue import LABELS, MAX_CODES
 from hub.export.prometheus import HubCollector
 from hub.faults import FAULTS
 from hub.feed import service as feed
+from hub.fleet import roster
 from hub.fleet import service as fleet
 from hub.instrument.state import Instruments
+from hub.node import layers as node_layers
+from hub.node import presence as node_presence
 from hub.node.node import Node
+from hub.node.slowness import Lookout
 from hub.web.metrics import own_metrics
 from tests.docs.markdown import prose, tables
 from tests.support.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "metrics.md"
-EXTRA = {"reason", "code", "message_type", "exception"}
+EXTRA = {"reason", "code", "message_type", "exception", "cause"}
 
 
 def exposed(metric: Metric) -> str:
@@ -43,7 +48,7 @@ def counted() -> Counts:
 
 def test_the_first_table_is_what_the_exporter_collects():
     found = {}
-    for metric in HubCollector([counted()], []).collect():
+    for metric in HubCollector([counted()], [], presence={"tenant": {"online": 1}}).collect():
         labels = set(metric.samples[0].labels) - set(LABELS) - {"le"}
         found[exposed(metric)] = (metric.type, "".join(labels))
     written = {row["metric"]: (row["type"], row["further label"]) for row in tables(DOCUMENT)[0]}
@@ -55,14 +60,25 @@ async def test_the_second_table_is_what_the_hub_says_of_itself(monkeypatch):
     config = Config()
     shared = Instruments(config)
     node = Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0))
-    fleet.attach(node)
-    feed.attach(node)
+    for attach in (node_layers.attach, node_presence.attach, fleet.attach, roster.attach, feed.attach):
+        attach(node)
     own = own_metrics(node)
     await asyncio.sleep(0)  # let its tasks begin, so that they can end
     await node.stop()
     found = {exposed(Metric(name, "", kind)): (kind, label or "") for name, kind, _, label, _ in own}
     written = {row["metric"]: (row["type"], row["label"]) for row in tables(DOCUMENT)[1]}
     assert written == found
+
+
+async def test_the_third_table_is_what_is_measured_of_the_process():
+    shared = Instruments(Config())
+    lookout = Lookout(Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0)))
+    found = {name: kind for name, kind, *_ in lookout.measured()}
+    assert {row["metric"]: row["type"] for row in tables(DOCUMENT)[2]} == found
+
+
+def test_the_causes_are_written_as_they_are():
+    assert [cause for cause in CAUSES if f"`{cause}`" not in prose(DOCUMENT)] == []
 
 
 @pytest.mark.parametrize("bounds", [LATENCY_BOUNDS, DURATION_BOUNDS])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from hub.core import presence
 from hub.core.events import SEVERITY_BY_KIND
 from tests.docs.markdown import prose, tables
 from tests.support.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "operations.md"
-EVENTS, CHECKS, PLACES = tables(DOCUMENT)
+EVENTS, STATES, CHECKS, PLACES = tables(DOCUMENT)
 SOURCES = {path: path.read_text() for path in sorted(ROOT.joinpath("hub").rglob("*.py"))}
 
 
@@ -19,6 +20,11 @@ def in_sources(pattern: str) -> set[str]:
 
 def test_the_events_are_those_of_the_code():
     assert {row["kind"]: row["severity"] for row in EVENTS} == SEVERITY_BY_KIND
+
+
+def test_the_states_of_members_are_those_of_the_code():
+    assert [row["state"] for row in STATES] == ["online", "idle", "stale", "gone"]
+    assert {row["state"] for row in STATES} == {*presence.STATES, "gone"}
 
 
 def test_the_checks_are_those_of_the_code():

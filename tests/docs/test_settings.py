@@ -16,7 +16,7 @@ SETTINGS = ROOT / "docs" / "settings.md"
 SCHEMA: dict[str, Any] = msgspec.json.schema_components([Config])[1]["Config"]["properties"]
 
 #: Paths of Python objects, which the schema can't tell from other text.
-DOTTED = {"TENANT"}
+DOTTED = {"TENANT", "PRESENCE_GROUPS"}
 
 
 def kind(key: str) -> str:
@@ -24,7 +24,7 @@ def kind(key: str) -> str:
     schema = schema.get("anyOf", [schema])[0]
     if schema["type"] in ("integer", "number"):
         annotation = str(TYPES[key.lower()])
-        return next((unit for unit in ("seconds", "bytes") if f"'{unit}'" in annotation), "count")
+        return next((unit for unit in ("seconds", "bytes", "ms") if f"'{unit}'" in annotation), "count")
     if "pattern" in schema:
         return "address"
     return "path" if key in DOTTED else {"boolean": "switch", "array": "list", "string": "text"}[schema["type"]]

@@ -6,8 +6,8 @@ import json
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha1
 from typing import Any, cast
 from urllib.parse import quote
@@ -19,9 +19,11 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatu
 from websockets.frames import Close, Frame, Opcode
 from websockets.typing import Subprotocol
 
+from hub.core.control import MARK, PARAMETER, escaped, is_control, unescaped
 from tests.equivalence.application import CONTROL_PATH, applications
 from tests.equivalence.application import control as local_control
 from tests.equivalence.script import DAPHNE, Transcript
+from tests.equivalence.variants import Variant
 from tests.equivalence.witness import Entry
 
 #: Seconds after which a step that waits in vain is an error.
@@ -48,10 +50,39 @@ def type_of(message: Any) -> Any:
     return message.get("type") if isinstance(message, dict) else None
 
 
-def queried(identity: str, query: str, room: str) -> str:
-    """The query string of a connection; its values may hold ``{room}``."""
+def targeted(consumer: str, variant: Variant, identity: str, query: str, room: str) -> str:
+    """The path and query string of a connection; the query's values may hold ``{room}``."""
     pairs = [pair.partition("=") for pair in query.replace("{room}", room).split("&") if pair]
-    return "&".join([f"id={identity}", *(f"{key}={quote(value)}" for key, _, value in pairs)])
+    asking = [PARAMETER] * variant.negotiated
+    parts = [f"id={identity}", *asking, *(f"{key}={quote(value)}" for key, _, value in pairs)]
+    return f"/{variant.name}/{consumer}/?{'&'.join(parts)}"
+
+
+#: A sign of life that confirms nothing, and frames that are no sign of anything.
+HEARTBEAT = MARK + '{"type":"heartbeat","count":0}'
+GARBLED = MARK + '{"type":"confirm","count":-1}'
+
+
+def spoken(texts: Iterable[str], room: str, *, negotiated: bool) -> list[str]:
+    """The texts of a client as they travel; ours speaks in between."""
+    plain = [text.replace("{room}", room) for text in texts]
+    if not negotiated:
+        return plain
+    between = (HEARTBEAT, GARBLED)
+    return [frame for text in plain for frame in (between[len(text) % 2], escaped(text))]
+
+
+def heard(data: Any, *, negotiated: bool) -> Any:
+    """A frame as the server meant it; None for a control frame."""
+    if not negotiated or not isinstance(data, str):
+        return data
+    return None if is_control(data) else unescaped(data)
+
+
+def expect_hello(data: Any) -> None:
+    """The first frame of a negotiated connection."""
+    if not isinstance(data, str) or not data.startswith(MARK + '{"type":"hello"'):
+        raise StepFailed(f"{data!r:.80} where a hello was due")
 
 
 class RemoteControl:
@@ -91,10 +122,13 @@ async def remote_control(host: str) -> AsyncIterator[RemoteControl]:
 class NetworkClient:
     """A WebSocket client that shows every frame, every code and no kindness."""
 
-    def __init__(self, host: str, kind: str, path: str, identity: str, room: str, remote: RemoteControl) -> None:
+    def __init__(
+        self, host: str, kind: str, consumer: str, variant: Variant, identity: str, room: str, remote: RemoteControl
+    ) -> None:
         self.transcript = Transcript()
         self.identity, self.room = identity, room
-        self._host, self._kind, self._path, self._remote = host, kind, path, remote
+        self._host, self._kind, self._remote = host, kind, remote
+        self._consumer, self._variant = consumer, variant
         self._websocket: ClientConnection | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._pouring: asyncio.Task[None] | None = None
@@ -113,7 +147,7 @@ class NetworkClient:
         return cast("socket.socket", self._transport.get_extra_info("socket"))
 
     async def connect(self, query: str, subprotocols: tuple[str, ...]) -> None:
-        uri = f"ws://{self._host}/{self._path}/?{queried(self.identity, query, self.room)}"
+        uri = f"ws://{self._host}{self._target(query)}"
         offered = [Subprotocol(name) for name in subprotocols] or None
         try:
             self._websocket = await open_websocket(
@@ -133,22 +167,40 @@ class NetworkClient:
             assert response is not None
             flavours = [value for name, value in response.headers.raw_items() if name.lower().startswith("x-")]
             self._note("open", self.websocket.subprotocol, flavours)
+            if self._variant.negotiated:
+                async with asyncio.timeout(PATIENCE):
+                    expect_hello(await self.websocket.recv())
+                with suppress(ConnectionClosed):
+                    await self.websocket.send(HEARTBEAT)
+
+    def _target(self, query: str) -> str:
+        return targeted(self._consumer, self._variant, self.identity, query, self.room)
+
+    async def _heard(self) -> str | bytes:
+        """The next ordinary frame."""
+        while True:
+            data: str | bytes | None = heard(await self.websocket.recv(), negotiated=self._variant.negotiated)
+            if data is not None:
+                return data
+
+    def _spoken(self, *texts: str) -> list[str]:
+        return spoken(texts, self.room, negotiated=self._variant.negotiated)
 
     async def attempt(self, query: str) -> None:
         host, port = self._host.split(":")
         _, self._writer = await asyncio.open_connection(host, int(port))
         key = base64.b64encode(os.urandom(16)).decode()
-        target = f"/{self._path}/?{queried(self.identity, query, self.room)}"
         self._writer.write(
-            f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {self._target(query)} HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
     async def text(self, text: str) -> None:
-        await self.websocket.send(text.replace("{room}", self.room))
+        for frame in self._spoken(text):
+            await self.websocket.send(frame)
 
     async def flood(self, texts: tuple[str, ...], code: int | None = None) -> None:
-        out = [Frame(Opcode.TEXT, text.replace("{room}", self.room).encode()) for text in texts]
+        out = [Frame(Opcode.TEXT, text.encode()) for text in self._spoken(*texts)]
         if code is not None:
             out.append(Frame(Opcode.CLOSE, Close(code, "").serialize()))
         self.websocket.transport.write(b"".join(frame.serialize(mask=True) for frame in out))
@@ -176,7 +228,7 @@ class NetworkClient:
         for _ in range(count):
             async with asyncio.timeout(PATIENCE):
                 try:
-                    self._note(*noted(await self.websocket.recv()))
+                    self._note(*noted(await self._heard()))
                 except ConnectionClosed:
                     raise StepFailed(f"{self.identity} closed after {self.transcript}") from None
 
@@ -193,7 +245,7 @@ class NetworkClient:
         async with asyncio.timeout(PATIENCE):
             try:
                 while True:
-                    self._note(*noted(await self.websocket.recv()))
+                    self._note(*noted(await self._heard()))
             except ConnectionClosed:
                 received = self.websocket.protocol.close_rcvd
                 self._note("closed", received.code if received else 1006, received.reason if received else "")
@@ -233,10 +285,10 @@ class NetworkClient:
 class LocalClient:
     """The same on Channels' own communicator, playing the server's part where a close needs an answer."""
 
-    def __init__(self, path: str, identity: str, room: str) -> None:
+    def __init__(self, consumer: str, variant: Variant, identity: str, room: str) -> None:
         self.transcript = Transcript()
         self.identity, self.room = identity, room
-        self._path = path
+        self._consumer, self._variant = consumer, variant
         self._open = False
         self._communicator: WebsocketCommunicator | None = None
 
@@ -255,6 +307,9 @@ class LocalClient:
             self._note(
                 "open", message.get("subprotocol"), [list(map(str, pair)) for pair in message.get("headers", [])]
             )
+            if self._variant.negotiated:
+                expect_hello((await self._any_output()).get("text"))
+                await self.asgi({"type": "websocket.receive", "text": HEARTBEAT})
         else:
             self._note("first", repr(message))
             await self._disconnect(1006)
@@ -263,13 +318,14 @@ class LocalClient:
         await self._start(query, ())
 
     async def _start(self, query: str, subprotocols: tuple[str, ...]) -> None:
-        target = f"/{self._path}/?{queried(self.identity, query, self.room)}"
-        application = applications[self._path.split("/")[0]]
+        target = targeted(self._consumer, self._variant, self.identity, query, self.room)
+        application = applications[self._variant.name]
         self._communicator = WebsocketCommunicator(application, target, subprotocols=list(subprotocols))
         await self.communicator.send_input({"type": "websocket.connect"})
 
     async def text(self, text: str) -> None:
-        await self.asgi({"type": "websocket.receive", "text": text.replace("{room}", self.room)})
+        for frame in spoken([text], self.room, negotiated=self._variant.negotiated):
+            await self.asgi({"type": "websocket.receive", "text": frame})
 
     async def flood(self, texts: tuple[str, ...], code: int | None = None) -> None:
         for text in texts:
@@ -317,7 +373,9 @@ class LocalClient:
         self.transcript.server = await local_control("ended", self.identity, "")
         await asyncio.wait([self.communicator.future])
         while not self.communicator.output_queue.empty():
-            self._note("late", repr(self.communicator.output_queue.get_nowait()))
+            message = self._meant(self.communicator.output_queue.get_nowait())
+            if message is not None:
+                self._note("late", repr(message))
         if not self.communicator.future.cancelled():
             self.communicator.future.exception()  # seen already, by the witness
 
@@ -325,7 +383,20 @@ class LocalClient:
         await self.asgi({"type": "websocket.disconnect", "code": code})
 
     async def _output(self) -> Any:
-        """The next message of the application; None if it ends without another."""
+        """The next message of the application that is no control frame; None if it ends without another."""
+        while (message := await self._any_output()) is not None:
+            meant = self._meant(message)
+            if meant is not None:
+                return meant
+        return None
+
+    def _meant(self, message: Any) -> Any:
+        if type_of(message) != "websocket.send" or not isinstance(message.get("text"), str):
+            return message
+        text = heard(message["text"], negotiated=self._variant.negotiated)
+        return None if text is None else {**message, "text": text}
+
+    async def _any_output(self) -> Any:
         getting = asyncio.ensure_future(self.communicator.output_queue.get())
         async with asyncio.timeout(PATIENCE):
             await asyncio.wait([getting, self.communicator.future], return_when=asyncio.FIRST_COMPLETED)

@@ -12,7 +12,7 @@ from tests.equivalence.variants import VARIANTS, Variant
 #: Conversations held at the same time: enough to hide Daphne's waits, few enough that two cores keep up.
 AT_ONCE = 40
 
-MakeClient = Callable[[str, str, str], Client]
+MakeClient = Callable[[str, Variant, str, str], Client]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Performance(dict[tuple[str, str], Held]):
 async def hold(conversation: Conversation, variant: Variant, number: int, make_client: MakeClient) -> Held:
     """Hold one conversation."""
     room = f"{variant.name}-{number}"
-    path = f"{variant.name}/{conversation.consumer}"
-    clients = {who: make_client(path, f"{room}-{who}", room) for who in conversation.clients}
+    clients = {who: make_client(conversation.consumer, variant, f"{room}-{who}", room) for who in conversation.clients}
     try:
         for step in conversation.steps:
             await getattr(clients[step.who], step.verb)(*step.arguments)
@@ -68,8 +67,8 @@ async def on_server(kind: str, host: str, conversations: Iterable[Conversation])
     """Hold the conversations on a running server, then ask what is left of them there."""
     async with remote_control(host) as remote:
 
-        def client(path: str, identity: str, room: str) -> Client:
-            return NetworkClient(host, kind, path, identity, room, remote)
+        def client(consumer: str, variant: Variant, identity: str, room: str) -> Client:
+            return NetworkClient(host, kind, consumer, variant, identity, room, remote)
 
         performance = await hold_all(conversations, client)
         performance.left = {verb: await remote(verb, "", "") for verb in ("alive", "tasks")}

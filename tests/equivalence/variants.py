@@ -34,6 +34,8 @@ class Variant:
     rebased: bool = False
     #: Whether client messages are read ahead, hence handled without a turn of the event loop for each.
     inbox: bool = field(default=False)
+    #: Whether the clients are ours: they ask for control frames, and send some between their own.
+    negotiated: bool = False
 
 
 CHANNELS_OWN = {"hub_inbox": False, "hub_sweep": False}
@@ -47,6 +49,8 @@ MONITORED = (
     Variant("wrapper", wrapped=True),
     Variant("wrapper-and-mixin", {}, wrapped=True, inbox=True),
     Variant("base-class", {}, rebased=True, inbox=True),
+    Variant("negotiated", {}, wrapped=True, inbox=True, negotiated=True),
+    Variant("negotiated-channels-own", CHANNELS_OWN, negotiated=True),
 )
 VARIANTS = (BARE, *MONITORED)
 

@@ -7,9 +7,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from hub.core.ledger import Counts, increment
+from hub.core.presence import STATES
 from hub.export.exposition import escape, write_families
 from hub.export.prometheus import HubCollector, exposition
-from tests.strategies import counts
+from tests.strategies import counts, names
 
 ACCEPTS = (
     "",
@@ -29,9 +30,12 @@ def by_library(collector: HubCollector, accept: str) -> bytes:
 
 @pytest.mark.parametrize("accept", ACCEPTS)
 @settings(max_examples=40, deadline=None)
-@given(rows=st.lists(counts(), max_size=6, unique_by=lambda row: (row.consumer, row.tenant)))
-def test_the_families_are_byte_for_byte_those_of_prometheus_client(accept: str, rows: list[Counts]) -> None:
-    collector = HubCollector(rows, [], OWN, max_types=3)
+@given(
+    rows=st.lists(counts(), max_size=6, unique_by=lambda row: (row.consumer, row.tenant)),
+    presence=st.dictionaries(names, st.dictionaries(st.sampled_from(STATES), st.integers(0, 10**6)), max_size=4),
+)
+def test_the_families_are_byte_for_byte_those_of_prometheus_client(accept, rows, presence) -> None:
+    collector = HubCollector(rows, [], OWN, presence=presence, max_tenants=2, max_types=3)
     assert exposition(collector, accept, [])[0] == by_library(collector, accept)
 
 
@@ -41,7 +45,7 @@ def test_label_values_are_escaped_as_prometheus_client_does(accept: str) -> None
     increment(row.received, 'x"\\\n', 3)
     increment(row.disconnects, "1000", 2)
     row.latency.observe(0.3)
-    collector = HubCollector([row], [])
+    collector = HubCollector([row], [], presence={"ünïcode 🐙": {"online": 1}, 'a"b\\c\nd': {"idle": 2}})
     assert exposition(collector, accept, [])[0] == by_library(collector, accept)
 
 
@@ -51,6 +55,6 @@ def test_escape() -> None:
 
 def test_long_families_come_in_parts() -> None:
     rows = {(f"consumer{number}", ""): Counts(f"consumer{number}", "") for number in range(300)}
-    parts = list(write_families(rows, 50, openmetrics=False))
+    parts = list(write_families(rows, {}, 50, openmetrics=False))
     assert max(part.count("\n") for part in parts) <= 1000
     assert "".join(parts).count("ws_message_latency_seconds_bucket{") == 300 * 16

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from hub.core.ledger import Counts, increment
+from hub.core.ledger import MAPPINGS, Counts, increment
 from hub.core.metrics import Counter, Distribution, Gauge, Registry
-from hub.export.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELLED, OTHER, capped
+from hub.export.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELLED, LABELLED_GAUGES, OTHER, capped
 from hub.export.prometheus import HubCollector, cumulative, exposition
 from tests.strategies import counts
 
@@ -66,10 +66,11 @@ def labelled(found: Samples, name: str, label: str) -> dict:
 
 def test_every_metric_of_the_catalogue_is_there():
     busy = row()
-    for name in ("failures", "disconnects", "received", "layer", "sent", "errors", "lost"):
+    for name in MAPPINGS:
         increment(getattr(busy, name), "x")
     found = {name for name, _ in samples(page([busy]))}
-    expected = {name for name, *_ in GAUGES} | {f"{name}_total" for name, *_ in (*COUNTERS, *LABELLED)}
+    expected = {name for name, *_ in (*GAUGES, *LABELLED_GAUGES)}
+    expected |= {f"{name}_total" for name, *_ in (*COUNTERS, *LABELLED)}
     expected |= {name + suffix for name, *_ in HISTOGRAMS for suffix in ("_bucket", "_sum", "_count")}
     expected |= {
         "orders_total",
@@ -205,3 +206,33 @@ def test_capping_merges_whole_rows(rows, max_tenants):
 
 def test_buckets_are_cumulative_and_end_with_all():
     assert [("0.5", 1.0), ("1.0", 1.0), ("+Inf", 4.0)] == cumulative((0.5, 1.0), [1, 0, 3])
+
+
+# --- presence -----------------------------------------------------------------------------------------------------
+
+
+def test_members_are_shown_by_tenant_and_state_within_the_cap():
+    rows = [row(tenant="a", accepted=9), row(tenant="b", accepted=1), row(tenant="c", accepted=1)]
+    presence = {"a": {"online": 3, "stale": 0}, "b": {"online": 1}, "c": {"online": 2, "idle": 4}}
+    body, _ = exposition(HubCollector(rows, [], presence=presence, max_tenants=1), "", [])
+    shown = {line for line in body.decode().splitlines() if line.startswith("ws_presence_members")}
+    assert shown == {
+        'ws_presence_members{state="online",tenant="a"} 3.0',
+        'ws_presence_members{state="stale",tenant="a"} 0.0',
+        'ws_presence_members{state="online",tenant="other"} 3.0',
+        'ws_presence_members{state="idle",tenant="other"} 4.0',
+    }
+
+
+def test_heartbeats_are_counted_by_consumer_and_tenant():
+    busy = row()
+    busy.heartbeats, busy.heartbeats_missed, busy.garbled = 7, 2, 3
+    busy.rtt.observe(0.02)
+    body, _ = exposition(HubCollector([busy], []), "", [])
+    lines = body.decode().splitlines()
+    for name, value in (
+        ("ws_heartbeats_total", 7), ("ws_heartbeats_missed_total", 2), ("ws_control_frames_garbled_total", 3),
+        ("ws_client_rtt_seconds_count", 1),
+    ):  # fmt: skip
+        [line] = [line for line in lines if line.startswith(name + "{")]
+        assert line.endswith(f" {float(value)}")

@@ -16,16 +16,23 @@ from jsonschema import Draft202012Validator
 from hub.access import Rights
 from hub.bus.memory import MemoryBus
 from hub.conf import Config
+from hub.core.control import Negotiated
 from hub.core.events import Event
+from hub.core.ledger import Connection
+from hub.core.policy import Policy
 from hub.feed import wire
 from hub.feed.service import FeedService
 from hub.feed.service import attach as attach_feed
 from hub.feed.session import Limits, Session
 from hub.feed.topics import Encoded
+from hub.fleet.roster import FleetRoster
+from hub.fleet.roster import attach as attach_roster
 from hub.fleet.service import attach as attach_fleet
 from hub.fleet.view import FleetView
 from hub.instrument.state import Instruments
 from hub.node.node import Node
+from hub.node.presence import NodePresence
+from hub.node.presence import attach as attach_presence
 from tests.support.processes import ROOT
 
 SCHEMA = ROOT / "frontend" / "src" / "wire" / "schema.json"
@@ -70,9 +77,12 @@ class Stage:
         self.bus = MemoryBus(self.clock.monotonic, self.config.event_retention, self.config.event_retention_seconds)
         self.node = Node(self.instruments, self.bus)
         attach_fleet(self.node)
+        attach_presence(self.node)
+        attach_roster(self.node)
         attach_feed(self.node)
         self.service = self.node.part(FeedService)
         self.view = self.node.part(FleetView)
+        self.roster = self.node.part(FleetRoster)
         self.topics = self.service.topics
 
     async def tick(self, seconds: float = 1.0) -> None:
@@ -113,6 +123,29 @@ class Stage:
         counts.received["text"] = counts.received.get("text", 0) + count
         for _ in range(count):
             counts.latency.observe(seconds)
+
+    def arrive(
+        self, tenant: str, member: str, name: str = "", *, groups: tuple[str, ...] = (), negotiated: bool = False
+    ) -> Connection:
+        """Somebody connects."""
+        connection = self.ledger.open("shop.Chat", self.clock.now, lambda: tenant)
+        connection.policy = Policy()
+        connection.control = Negotiated(lambda: None) if negotiated else None
+        connection.member_of = lambda: ((member, name), frozenset(groups))
+        self.instruments.accepted(connection)
+        return connection
+
+    async def depart(self, *connections: Connection) -> None:
+        """Connections are closed, and the grace passes."""
+        for connection in connections:
+            self.ledger.close(connection, None)
+            self.instruments.ended(connection, None)
+        await self.pass_time(Policy().grace + 1)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Time passes for the members, too."""
+        self.clock.now += seconds
+        await self.node.part(NodePresence).sweep()
 
     def operator(self, rights: Rights = ALL_RIGHTS, subprotocol: str = wire.JSON_SUBPROTOCOL) -> Operator:
         """An operator connects."""

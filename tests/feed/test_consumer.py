@@ -4,15 +4,17 @@ import asyncio
 import json
 import re
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psutil
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from consumers.demo.accounts import make_token
 from hub.feed import wire
 from tests.feed.site import WAIT, chat, feed, log_in, log_out, run_on
 from tests.feed.stage import ids
@@ -357,3 +359,54 @@ async def test_after_a_restart_the_gap_is_explicit(own_site):
         assert gap["cursor"].partition("-")[0] != cursor.partition("-")[0]
         topics = {(await operator.hear_until(type="snapshot"))["topic"] for _ in wire.TOPICS}
         assert topics == set(wire.TOPICS)
+
+
+# --- presence -------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def customer(site, name, tenant):
+    """A customer of the demo shop, which fails one handshake in a hundred on purpose."""
+    url = f"{site.ws_url}/ws/demo/orders/?token={quote(make_token(name, tenant))}"
+    for _ in range(5):
+        with suppress(InvalidStatus):
+            async with connect(url) as connection:
+                yield connection
+                return
+    raise AssertionError("the shop does not open")
+
+
+@pytest.mark.parametrize("subprotocol", wire.SUBPROTOCOLS)
+async def test_a_member_is_told_counted_and_listed_until_it_has_left(site, ops, subprotocol):
+    name = f"zoe-{subprotocol[-4:]}"
+    async with feed(site, ops, subprotocol=subprotocol) as operator:
+        await operator.say(type="subscribe", topics=["presence", "events"], tenants=["initech"])
+        before = await operator.hear_until(type="snapshot", topic="presence")
+        async with customer(site, name, "initech"):
+            joined = await operator.hear_until(type="event", kind="member.joined")
+            assert (joined["tenant"], joined["details"]["member"]) == ("initech", f"{name}@initech")
+            delta = await operator.hear_until(type="delta", topic="presence")
+            assert [row["tenant"] for row in delta["presence"]] == ["initech"]
+            assert delta["presence"] != before["presence"]
+            await operator.say(type="list_members", ref="who", search=name.upper())
+            page = await operator.hear_until(type="members", ref="who")
+            [row] = page["members"]
+            expected = {"member": f"{name}@initech", "state": "online", "connections": 1, "negotiated": 0}
+            assert expected.items() <= row.items()
+        left = await operator.hear_until(type="event", kind="member.left")
+        assert left["details"]["member"] == f"{name}@initech"
+        await operator.say(type="list_members", ref="gone", search=name)
+        assert (await operator.hear_until(type="members", ref="gone"))["total"] == 0
+
+
+async def test_a_bound_operator_sees_the_members_of_its_tenant(site):
+    cookies = log_in(site, "bound")
+    async with customer(site, "ann", "acme"), customer(site, "eve", "globex"), feed(site, cookies) as bound:
+        await bound.say(type="list_members", ref="all")
+        page = await bound.hear_until(type="members")
+        assert {row["tenant"] for row in page["members"]} == {"acme"}
+        await bound.say(type="list_members", ref="other", tenant="globex")
+        assert (await bound.hear_until(ref="other"))["error"]["code"] == "not_allowed"
+        await bound.say(type="subscribe")
+        snapshot = await bound.hear_until(type="snapshot", topic="presence")
+        assert {row["tenant"] for row in snapshot["presence"]} == {"acme"}

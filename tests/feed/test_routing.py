@@ -26,8 +26,17 @@ def test_the_route_is_where_the_page_looks_for_it(settings, configured):
 
 
 async def test_without_authentication_around_it_nobody_is_logged_in():
-    application = URLRouter(routing.websocket_urlpatterns)  # type: ignore[arg-type]
+    application = URLRouter(routing.websocket_urlpatterns)
     communicator = WebsocketCommunicator(application, "/ws/ops/", headers=[(b"origin", b"http://localhost")])
+    assert (await communicator.connect())[0]
+    assert (await communicator.receive_output())["code"] == 4401
+    await communicator.disconnect()
+
+
+async def test_nor_does_anybody_see_who_is_there():
+    communicator = WebsocketCommunicator(
+        URLRouter(routing.presence_urlpatterns), "/ws/presence/", headers=[(b"origin", b"http://localhost")]
+    )
     assert (await communicator.connect())[0]
     assert (await communicator.receive_output())["code"] == 4401
     await communicator.disconnect()

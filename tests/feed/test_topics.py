@@ -8,7 +8,8 @@ from hub import metrics
 from hub.access import Rights
 from hub.core.metrics import Registry
 from hub.feed import wire
-from hub.feed.topics import rounded, scopes_of
+from hub.feed.members import rounded
+from hub.feed.topics import scopes_of
 from tests.feed.stage import of_type, stage
 
 

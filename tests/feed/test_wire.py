@@ -24,6 +24,11 @@ NODE = wire.NodeRow(
     node="n", boot="b", state="live", host="h", pid=1, version="0", started_at=1.0, seen_at=2.0, active=3,
     sampler_seconds=0.1, loop_lag=None,
 )  # fmt: skip
+PRESENCE = wire.PresenceRow(tenant="t", version=7, online=2, idle=1, stale=0, connections=4)
+MEMBER = wire.MemberRow(
+    tenant="t", member="7", name="Ann", state="online", joined_at=1.0, heard_at=2.0, heard_by="heartbeat",
+    connections=2, negotiated=1, hidden=False, rtt=0.01, lag=None, consumers=["c"], groups=["lobby"], nodes=["n"],
+)  # fmt: skip
 METRIC = wire.MetricRow(name="orders_total", kind="counter", help="Orders.", labels={"shop": "north"}, value=3.0)
 EMPTY: dict[str, Any] = {name: [None] for name in wire.History.__struct_fields__ if name not in ("step", "at")}
 HISTORY = wire.History(step=1.0, at=[1.0], **EMPTY)
@@ -34,6 +39,7 @@ SERVER_MESSAGES = [
     ),
     wire.Snapshot(topic="totals", at=1.0, cursor="b-1", totals=wire.Totals(**NUMBERS), history=HISTORY),
     wire.Snapshot(topic="consumers", at=1.0, cursor="b-1", tenant="", consumers=[]),
+    wire.Snapshot(topic="presence", at=1.0, cursor="b-1", presence=[PRESENCE]),
     wire.Snapshot(topic="nodes", at=1.0, cursor="b-1", nodes=[NODE]),
     wire.Snapshot(topic="metrics", at=1.0, cursor="b-1", metrics=[METRIC]),
     wire.Snapshot(topic="events", at=1.0, cursor="b-1", events=[EVENT]),
@@ -44,6 +50,7 @@ SERVER_MESSAGES = [
     EVENT,
     wire.Gap(reason="epoch", since="a-1", cursor="b-1", missed=None),
     wire.Result(ref=None, ok=False, error=wire.Error("malformed", "no")),
+    wire.Members(ref="1", at=1.0, members=[MEMBER], total=80, next='["t","7"]'),
     wire.ServerHeartbeat(at=1.0, cursor="b-1", echo=0.5),
 ]  # fmt: skip
 CLIENT_MESSAGES = [
@@ -52,6 +59,10 @@ CLIENT_MESSAGES = [
         ref="1", topics=["events", "totals"], tenants=[""], consumers=["c"], severities=["error"], cadence=15
     ),
     wire.Resume(cursor="b-1"),
+    wire.ListMembers(ref="1"),
+    wire.ListMembers(
+        ref="2", tenant="", group="lobby", states=["stale", "idle"], search="ann", after='["t","7"]', limit=200
+    ),
     wire.ClientHeartbeat(sent_at=1.5),
 ]
 
@@ -95,6 +106,9 @@ def test_the_schema_refuses_what_the_decoder_refuses():
         {"type": "subscribe", "topics": []},
         {"type": "subscribe", "surprise": 1},
         {"type": "resume"},
+        {"type": "list_members"},
+        {"type": "list_members", "ref": "1", "limit": 0},
+        {"type": "list_members", "ref": "1", "states": ["offline"]},
         {"type": "heartbeat", "sent_at": "now"},
         {"type": "nonsense"},
     ):

@@ -3,7 +3,8 @@ Follows ``docs/integration.md`` word for word on a project in an environment of 
 
 The guide's blocks carry markers: ``host: <file>`` before a diff, ``host: run`` before commands, ``host: serve`` before
 the command of a server, ``host: output`` before what the last command prints, ``host: undo`` before what follows once
-the diffs are taken back.
+the diffs are taken back. ``more:`` in place of ``host:`` marks the steps that may be left out, ``more: program`` a
+program beside the project.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from tests.support.processes import ROOT, Process, environment, free_port
 
 GUIDE = ROOT / "docs" / "integration.md"
 OPERATOR = "alice"
+#: What the sources of a project end with.
+SOURCES = (".py", ".html")
 #: How this machine reaches its packages; handed on to pip and uv.
 NETWORK = ("PIP_", "UV_", "SSL_", "REQUESTS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
@@ -32,14 +35,15 @@ def network() -> dict[str, str]:
     return {"UV_SYSTEM_CERTS": "1", **known}
 
 
-def marked(kind: str) -> list[Block]:
-    """The guide's blocks with a marker, in order; ``kind`` is what follows ``host:``."""
-    return [block for block in blocks(GUIDE) if block.marker == f"host: {kind}"]
+def marked(kind: str, part: str = "host") -> list[Block]:
+    """The guide's blocks with a marker, in order; ``kind`` is what follows ``host:`` or ``more:``."""
+    return [block for block in blocks(GUIDE) if block.marker == f"{part}: {kind}"]
 
 
-def diffs() -> list[tuple[str, str]]:
-    """The guide's changes: file and diff."""
-    return [(block.marker.removeprefix("host: "), block.text) for block in blocks(GUIDE) if block.language == "diff"]
+def diffs(part: str) -> list[tuple[str, str]]:
+    """The guide's changes in a part of it, ``host`` or ``more``: file and diff."""
+    found = [(block.marker.partition(": "), block.text) for block in blocks(GUIDE) if block.language == "diff"]
+    return [(file, diff) for (where, _, file), diff in found if where == part]
 
 
 def apply_diff(source: str, diff: str, *, backwards: bool = False) -> str:
@@ -101,7 +105,8 @@ class Host:
 
     def sources(self) -> dict[str, str]:
         """Every source file of the project."""
-        return {str(path.relative_to(self.folder)): path.read_text() for path in sorted(self.folder.rglob("*.py"))}
+        paths = [path for path in sorted(self.folder.rglob("*.*")) if path.suffix in SOURCES]
+        return {str(path.relative_to(self.folder)): path.read_text() for path in paths}
 
     def change(self, file: str, diff: str, *, backwards: bool = False) -> None:
         """Apply one of the guide's diffs to a file of the project."""

@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from tests.docs.markdown import Block
-from tests.host.guide import OPERATOR, Host, diffs, marked, network, normalised
+from tests.host.guide import OPERATOR, SOURCES, Host, diffs, marked, network, normalised
+from tests.support.browser import PAGE_TIMEOUT_MILLISECONDS, chromium
 from tests.support.processes import ROOT, Process, environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(240)]
 
 PROJECT = Path(__file__).with_name("project")
 FRAMES = 25
@@ -54,9 +56,9 @@ def install_framework(python: Path) -> None:
 def host(tmp_path: Path) -> Host:
     """A project that knows nothing of the hub, its database migrated, and the wheel beside it."""
     folder, env = tmp_path / "project", tmp_path / "environment"
-    for source in PROJECT.rglob("*.py"):
+    for source in PROJECT.rglob("*.*"):
         # What makes the folder a package of these tests is no part of the project.
-        if source != PROJECT / "__init__.py":
+        if source.suffix in SOURCES and source != PROJECT / "__init__.py":
             copy = folder / source.relative_to(PROJECT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(source.read_text())
@@ -189,6 +191,55 @@ def check_numbers(server: Process) -> None:
     assert {name: found.get(name) for name in expected} == expected
 
 
+def viewers(server: Process) -> dict[str, Any]:
+    """Who is in the lobby, as the host's own view has it."""
+    found: dict[str, Any] = httpx.get(f"{server.url}/chat/lobby/viewers/").raise_for_status().json()
+    return found
+
+
+def wait_for_viewers(server: Process, plain: int, with_library: int) -> dict[str, Any]:
+    """Wait until so many are in the lobby; returns what the view says."""
+    deadline = time.monotonic() + 15
+    while True:
+        found = viewers(server)
+        if (len(found["here"]), found["with_library"]) == (plain + with_library, with_library):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
+def check_presence(server: Process) -> None:
+    """The host's view knows who is in its room, the signal has told it who left."""
+    began = time.time()
+    with connect(f"ws://{server.host}/ws/chat/lobby/"), connect(f"ws://{server.host}/ws/chat/attic/"):
+        wait_for_viewers(server, plain=1, with_library=0)
+    assert wait_for_viewers(server, plain=0, with_library=0)["last_seen"] >= began - 1
+
+
+def check_program(host: Host, server: Process) -> None:
+    """The guide's program talks to the consumer, with the library."""
+    program = only("program", "more").text.replace("127.0.0.1:8000", server.host)
+    said = host.run("python -", text=program).strip()
+    assert said == f"{json.dumps({'type': 'said', 'text': 'hello from a program'})} True"
+
+
+def check_room(host: Host, server: Process) -> None:
+    """The host's page works with the library in the place of its WebSocket, and hears the program."""
+    with chromium() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(PAGE_TIMEOUT_MILLISECONDS)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{server.url}/chat/lobby/")
+        wait_for_viewers(server, plain=0, with_library=1)
+        check_program(host, server)
+        page.get_by_text("hello from a program").wait_for()
+        assert errors == []
+        page.reload()
+        wait_for_viewers(server, plain=0, with_library=1)
+    wait_for_viewers(server, plain=0, with_library=0)
+
+
 def check_closed_doors(server: Process) -> None:
     """Switched off, the hub's addresses answer that there is nothing."""
     paths = ("/hub/", "/hub/login/", "/hub/metrics")
@@ -220,9 +271,9 @@ print(json.dumps({"wrapper": type(application).__name__, "counts": len(instrumen
 # --- the story ----------------------------------------------------------------------------------------------------
 
 
-def only(kind: str) -> Block:
+def only(kind: str, part: str = "host") -> Block:
     """The guide's one block of a kind."""
-    [block] = marked(kind)
+    [block] = marked(kind, part)
     return block
 
 
@@ -232,7 +283,7 @@ def command(kind: str) -> str:
     return typed
 
 
-def test_a_host_installs_uses_switches_off_and_removes_the_hub(host):
+def test_a_host_installs_uses_switches_off_and_removes_the_hub(host, subtests):
     sources, packages, schema = host.sources(), host.packages(), host.schema()
     with host.serve(command("serve")) as server:
         bare = conversation(server)
@@ -241,7 +292,7 @@ def test_a_host_installs_uses_switches_off_and_removes_the_hub(host):
     install, operator, look, leave = marked("run")
     for typed in install.commands:
         host.run(typed)
-    for file, diff in diffs():
+    for file, diff in diffs("host"):
         host.change(file, diff)
     printed = [host.run(typed) for typed in operator.commands]
     password = re.search(r"Password.*: (\S+)$", printed[-1], re.MULTILINE)
@@ -256,9 +307,23 @@ def test_a_host_installs_uses_switches_off_and_removes_the_hub(host):
             check_page(browser)
             check_feed(server, browser)
         check_numbers(server)
+
+    for file, diff in diffs("more"):
+        host.change(file, diff)
+    for typed in only("run", "more").commands:
+        host.run(typed)
+    with host.serve(command("serve")) as server:
+        assert conversation(server) == bare
+        check_presence(server)
+        check_program(host, server)
+        with subtests.test("the page in a browser"):
+            check_room(host, server)
+
     with host.serve(command("serve off")) as server:
         assert conversation(server) == bare
         check_closed_doors(server)
+        assert viewers(server) == {"here": [], "with_library": 0, "last_seen": None}
+        assert httpx.get(f"{server.url}/hub/client/hubsocket.js").raise_for_status().text
     host.variables["HUB_ENABLED"] = "0"
     counted = json.loads(host.run("python -", text=COUNTED_WHILE_OFF))
     assert counted == {"wrapper": "ProtocolTypeRouter", "counts": 0, "node": None}
@@ -266,7 +331,7 @@ def test_a_host_installs_uses_switches_off_and_removes_the_hub(host):
 
     for typed in leave.commands:
         host.run(typed)
-    for file, diff in reversed(diffs()):
+    for file, diff in reversed([*diffs("host"), *diffs("more")]):
         host.change(file, diff, backwards=True)
     for typed in only("undo").commands:
         host.run(typed, text="yes\n")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -178,17 +180,36 @@ async def test_any_call_starts_the_node(shared, monkeypatch):
     assert started
 
 
-async def test_the_record_keeps_the_server_s_own_callables(shared):
-    records = []
+async def test_the_record_keeps_the_server_s_own_callables_until_the_end(shared):
+    seen = []
 
     async def application(scope, receive, send):
-        records.append(scope[SCOPE_KEY])
+        record = scope[SCOPE_KEY]
+        seen.append((record, record.raw_send, record.raw_receive))
 
     peer = Peer(monitor(application))
     peer.start()
     await peer.end()
-    [record] = records
-    assert (peer.send, peer.to_application.get) == (record.raw_send, record.raw_receive)
+    [(record, raw_send, raw_receive)] = seen
+    assert (peer.send, peer.to_application.get) == (raw_send, raw_receive)
+    assert (record.raw_send, record.raw_receive) == (None, None)
+
+
+async def test_the_record_of_an_ended_connection_keeps_no_consumer_alive(shared):
+    class Short(MonitoredConsumerMixin, AsyncWebsocketConsumer):
+        async def connect(self):
+            seen.append(weakref.ref(self))
+            await self.accept()
+
+    seen: list = []
+    for query in (b"", b"_hub=1"):
+        peer = Peer(Short.as_asgi(), query_string=query)
+        await peer.connect()
+        await peer.disconnect()
+        record = peer.scope[SCOPE_KEY]
+        del peer
+        gc.collect()
+        assert (seen.pop()(), record.code) == (None, 1000)
 
 
 async def test_the_server_s_scope_is_not_changed(shared):

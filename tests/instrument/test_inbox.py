@@ -58,7 +58,7 @@ def make_inbox(
     return Inbox(monotonic, max_messages, max_bytes)
 
 
-def arrived(message: Message) -> int:
+def arrived(message: Message, now: float) -> int:
     return LAST if message["type"] == "websocket.disconnect" else payload_size(message)
 
 

@@ -17,7 +17,6 @@ from channels.layers import get_channel_layer
 
 from hub import MonitoredConsumerMixin
 from hub.core.errors import ConfigurationError
-from hub.instrument.mixin import coverage_of
 from tests.instrument.conftest import only_row
 from tests.instrument.peer import Peer
 
@@ -576,25 +575,3 @@ def test_a_consumer_gives_arguments_of_its_class_on():
         pass
 
     assert Sweet.flavour == "sweet"
-
-
-def with_attributes(base: type, **attributes: Any) -> type:
-    return type("Made", (base,), attributes)
-
-
-@pytest.mark.parametrize(
-    ("kind", "inbox", "text"),
-    [
-        (AsyncWebsocketConsumer, True, "none"),
-        (Text, True, "mixin, inbox"),
-        (TextSync, True, "mixin, inbox"),
-        (OwnCall, True, "mixin, inbox"),
-        (Text, False, "mixin, wrapped: the inbox is switched off"),
-        (with_attributes(Text, hub_inbox=True), False, "mixin, inbox"),
-        (with_attributes(Text, hub_inbox=False), True, "mixin, wrapped: the inbox is switched off"),
-        (OwnLoop, True, "mixin, wrapped: a base behind the mixin has a __call__ of its own"),
-        (dict, True, "none"),
-    ],
-)
-def test_coverage_is_told_in_words(kind, inbox, text):
-    assert text == coverage_of(kind, inbox=inbox)

@@ -103,7 +103,7 @@ async def test_a_frame_after_the_close_is_lost_whether_the_server_raises_or_not(
 async def test_a_close_is_known_before_the_server_has_taken_it(observer):
     async def send(message):
         # The client answers while the server still works on it.
-        observer.arrived({"type": "websocket.disconnect", "code": 1005})
+        observer.arrived({"type": "websocket.disconnect", "code": 1005}, 0.0)
 
     await observer.observe_send(send)({"type": "websocket.close", "code": 4001})
     assert observer.connection.code == 4001
@@ -127,13 +127,13 @@ async def test_an_answer_before_the_accept_is_a_rejection(shared, events, kind):
 
 
 def test_what_arrives_waits_until_it_is_handled(observer):
-    assert observer.arrived({"type": "websocket.receive", "text": "x"}) == 1
+    assert observer.arrived({"type": "websocket.receive", "text": "x"}, 7.0) == 1
     assert (1, 1) == (row(observer).arrived, row(observer).waiting)
 
 
 def test_the_disconnect_is_the_last_thing_to_arrive(observer):
-    assert observer.arrived({"type": "websocket.connect"}) == CONTROL
-    assert observer.arrived({"type": "websocket.disconnect", "code": 1001}) == LAST
+    assert observer.arrived({"type": "websocket.connect"}, 0.0) == CONTROL
+    assert observer.arrived({"type": "websocket.disconnect", "code": 1001}, 0.0) == LAST
     assert (1001, 0) == (observer.connection.code, row(observer).arrived)
 
 
@@ -236,6 +236,6 @@ async def test_where_nothing_is_known_of_handlers_a_message_is_received_at_once(
 
 def test_messages_lost_in_an_inbox_are_counted_by_source(observer):
     for _ in range(2):
-        observer.arrived(RECEIVE)
+        observer.arrived(RECEIVE, 0.0)
     observer.lost_in_teardown([[RECEIVE, RECEIVE, {"type": "websocket.disconnect"}], [{"type": "chat.say"}]])
     assert ({"teardown": 3}, 2, 0) == (row(observer).lost, row(observer).inbound_lost, row(observer).waiting)

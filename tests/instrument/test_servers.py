@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from twisted.internet import abstract
 
-from hub.instrument.servers import outbound_bytes
+from hub.instrument.servers import broke_off, outbound_bytes
 from tests.instrument.peer import Peer
 
 
@@ -74,3 +74,20 @@ async def test_what_waits_in_uvicorn_is_read_from_asyncio_s_transport():
 )
 def test_of_an_unknown_server_nothing_is_known(send):
     assert outbound_bytes(send) is None
+
+
+@pytest.mark.parametrize(
+    ("disconnect", "lost"),
+    [
+        ({"code": 1005}, True),
+        ({"code": 1005, "reason": ""}, False),
+        ({"code": 1001, "reason": ""}, False),
+        ({"code": 1006}, False),  # says so itself
+        ({}, False),
+    ],
+)
+def test_uvicorn_gives_a_reason_with_a_close_and_none_with_a_loss(disconnect, lost):
+    uvicorn_s = type("Protocol", (Protocol,), {"__module__": "uvicorn.protocols.websockets"})(None)
+    assert broke_off(uvicorn_s.send, disconnect) is lost
+    assert broke_off(Protocol(None).send, disconnect) is False
+    assert broke_off(None, disconnect) is False

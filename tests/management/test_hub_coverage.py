@@ -57,20 +57,27 @@ def coverage(capsys, name: str, **options: bool) -> str:
     return str(capsys.readouterr().out)
 
 
+class Silent(Mixed):
+    hub_control_frames = False
+    hub_presence = False
+
+
+silent = ProtocolTypeRouter({"websocket": URLRouter([path("silent/", Silent.as_asgi())])})
+
+
 @pytest.mark.parametrize(("name", "otherwise"), [("unwrapped", "none"), ("wrapped", WRAPPER)])
 def test_every_route_is_listed_with_how_it_is_monitored(capsys, name, otherwise):
     found = json.loads(coverage(capsys, name, json=True))
+    known = {"control_frames": True, "presence": True}
+    others = {"monitored": otherwise, "control_frames": False, "presence": name == "wrapped"}
+    unboxed = "mixin, wrapped: the inbox is switched off"
     assert found == {
         "wrapped": name == "wrapped",
         "routes": [
-            {"path": "/mixed/", "consumer": f"{HERE}.Mixed", "monitored": "mixin, inbox"},
-            {
-                "path": "/unboxed/",
-                "consumer": f"{HERE}.Unboxed",
-                "monitored": "mixin, wrapped: the inbox is switched off",
-            },
-            {"path": "/plain/", "consumer": f"{HERE}.Plain", "monitored": otherwise},
-            {"path": "/raw/", "consumer": "(an ASGI application)", "monitored": otherwise},
+            {"path": "/mixed/", "consumer": f"{HERE}.Mixed", "monitored": "mixin, inbox", **known},
+            {"path": "/unboxed/", "consumer": f"{HERE}.Unboxed", "monitored": unboxed, **known},
+            {"path": "/plain/", "consumer": f"{HERE}.Plain", **others},
+            {"path": "/raw/", "consumer": "(an ASGI application)", **others},
         ],
     }
 
@@ -78,7 +85,17 @@ def test_every_route_is_listed_with_how_it_is_monitored(capsys, name, otherwise)
 def test_people_read_a_table(capsys):
     text = coverage(capsys, "wrapped")
     assert "wrapped by hub.monitor(); 4 WebSocket route(s)." in text
-    assert f"/mixed/    {HERE}.Mixed " in text
+    words = {line.split()[0]: line.split("  ")[-1].strip() for line in text.splitlines()[1:]}
+    assert words == {
+        "/mixed/": "mixin, inbox; control frames, presence",
+        "/unboxed/": "mixin, wrapped: the inbox is switched off; control frames, presence",
+        "/plain/": f"{WRAPPER}; presence",
+        "/raw/": f"{WRAPPER}; presence",
+    }
+
+
+def test_what_a_class_does_without_is_not_claimed(capsys):
+    assert coverage(capsys, "silent").splitlines()[1].endswith(f"{HERE}.Silent  mixin, inbox")
 
 
 def test_a_gap_can_fail_a_build(capsys):

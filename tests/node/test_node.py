@@ -292,3 +292,31 @@ async def test_another_loop_in_another_thread_shares_the_node(process):
     assert await asyncio.to_thread(asyncio.run, elsewhere()) is node
     await until(lambda: node.events_sent == 1)
     await node.stop()
+
+
+async def test_what_parts_hold_on_to_is_let_go_of_once(clock, bus):
+    node = Node(Instruments(Config(), clock), bus)
+    ended: list[str] = []
+    node.at_end(lambda: ended.append("first"))
+    node.at_end(lambda: ended.append("second"))
+    node.start()
+    await node.stop()
+    await node.stop()
+    assert ["second", "first"] == ended
+
+
+def test_a_node_whose_loop_is_gone_lets_go_too(process):
+    ended: list[Node] = []
+    on_new_node(lambda node: node.at_end(lambda: ended.append(node)))
+
+    async def start() -> Node:
+        ensure_node()
+        node = current_node()
+        assert node is not None
+        await until(lambda: node.events_sent == 1)
+        return node
+
+    first = asyncio.run(start())
+    assert ended == []
+    asyncio.run(start())
+    assert [first] == ended

@@ -22,6 +22,8 @@ def dist(tmp_path):
     (tmp_path / "fonts").mkdir()
     (tmp_path / "fonts" / "a.woff2").write_bytes(b"font")
     (tmp_path / "strange.zzz").write_bytes(b"?")
+    (tmp_path / "client").mkdir()
+    (tmp_path / "client" / "hubsocket.js").write_text("client")
     (tmp_path.parent / "secret").write_text("secret")
     return tmp_path
 
@@ -44,8 +46,12 @@ def test_files_have_their_types(dist):
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json", "../secret", "fonts/../main-1a.js", "fonts", "", "/main-1a.js", "main-1a.js/", "\x00"]
-)
+    "name",
+    [
+        "client/hubsocket.js", "manifest.json", "../secret", "fonts/../main-1a.js", "fonts", "", "/main-1a.js",
+        "main-1a.js/", "\x00",
+    ],
+)  # fmt: skip
 def test_there_are_no_other_files(dist, name):
     assert assets.asset(name, dist) is None
 
@@ -70,3 +76,45 @@ def test_a_file_is_kept_for_ever_and_its_type_is_believed():
 )  # fmt: skip
 def test_no_way_out_of_the_folder(name):
     assert Client().get(f"/assets/{name}").status_code == 404
+
+
+# --- the client library ---
+
+
+def test_the_library_is_apart_from_the_page(dist):
+    assert assets.client_file("hubsocket.js", dist) == Asset(b"client", "text/javascript")
+    assert assets.client_file("main-1a.js", dist) is None
+    assert assets.client_file("../main-1a.js", dist) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("hubsocket.js", "text/javascript"), ("hubsocket.d.ts", "text/plain"),
+        ("hubsocket.js.map", "application/json"),
+    ],
+)  # fmt: skip
+def test_everybody_may_load_the_library_and_asks_again_soon(name, content_type):
+    answer = Client().get(f"/client/{name}")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == content_type
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Cookie" not in answer.headers.get("Vary", "")
+    again = Client().get(f"/client/{name}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert again.headers["Access-Control-Allow-Origin"] == "*"
+    assert Client().get(f"/client/{name}", headers={"If-None-Match": '"another"'}).status_code == 200
+    assert Client().post(f"/client/{name}").status_code == 405
+
+
+def test_the_library_is_there_while_the_hub_is_switched_off(configure):
+    configure(ENABLED=False)
+    assert Client().get("/client/hubsocket.js").status_code == 200
+    assert Client().get("/login/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["main.js", "..%2fmanifest.json", "../manifest.json", "hubsocket.js/", ""])
+def test_there_is_nothing_else_beside_the_library(name):
+    assert Client().get(f"/client/{name}").status_code == 404

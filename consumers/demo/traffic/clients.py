@@ -9,12 +9,15 @@ import json
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from websockets.asyncio.client import connect as plain_connect
+
 from consumers.demo.accounts import make_token
 from consumers.demo.orders import PRICES
 from consumers.demo.telemetry import READING
 from consumers.demo.ticker import SYMBOLS
-from consumers.demo.traffic.visitor import Visitor
+from consumers.demo.traffic.visitor import OPTIONS, Connection, Visitor
 from hub.clock import SYSTEM
+from hub.core.control import with_parameter
 
 PHRASES = (
     "Morning!",
@@ -31,6 +34,11 @@ PHRASES = (
 ROOMS = ("lobby", "support", "sales", "dev", "ops", "random", "design", "finance")
 
 
+def login(visitor: Visitor) -> str:
+    """Return the query that says who a visitor is."""
+    return f"token={quote(make_token(visitor.name, visitor.tenant))}"
+
+
 class JsonVisitor(Visitor):
     """Somebody whose messages are JSON objects."""
 
@@ -45,11 +53,12 @@ class ChatVisitor(JsonVisitor):
     kind = "chat"
     pause = 3.0
     idle = 20.0
+    negotiated = 0.8
 
     def path(self) -> str:
         number = self.dice.randrange(self.around.profile.rooms)
         room = ROOMS[number] if number < len(ROOMS) else f"project-{number}"
-        return f"/ws/demo/{self.tenant}/chat/{room}/"
+        return f"/ws/demo/{self.tenant}/chat/{room}/?{login(self)}"
 
     async def greet(self) -> None:
         await self.say("join", name=self.name)
@@ -58,11 +67,25 @@ class ChatVisitor(JsonVisitor):
         chance = self.dice.random()
         if chance < 0.4:  # noqa: PLR2004 - shares of what people do
             await self.say("typing")
-        elif chance < 0.98:  # noqa: PLR2004
+        elif chance < 0.9:  # noqa: PLR2004
             await self.say("say", text=self.dice.choice(PHRASES))
+        elif chance < 0.98:  # noqa: PLR2004
+            await self.say("who")
         else:
             await self.say("leave")
             await self.say("join", name=self.name)
+
+
+class SleeperVisitor(ChatVisitor):
+    """A page that its browser has frozen: it asked for control frames, and gives no sign of life for a while."""
+
+    kind = "sleeper"
+    burst = (1, 1)
+    idle = 60.0
+
+    async def open(self) -> Connection:
+        url = with_parameter(self.around.url + self.path())
+        return await plain_connect(url, origin=self.around.origin, **OPTIONS)
 
 
 class TickerVisitor(JsonVisitor):
@@ -70,7 +93,8 @@ class TickerVisitor(JsonVisitor):
 
     kind = "ticker"
     burst = (1, 2)
-    idle = 20.0
+    idle = 60.0
+    negotiated = 0.3
 
     def path(self) -> str:
         return f"/ws/demo/{self.tenant}/ticker/"
@@ -86,6 +110,7 @@ class TelemetryVisitor(Visitor):
     """A machine: a quick train of readings, some of which get lost on the way, then a rest."""
 
     kind = "telemetry"
+    negotiated = 1.0
     pause = 0.25
     burst = (20, 80)
     idle = 4.0
@@ -93,7 +118,7 @@ class TelemetryVisitor(Visitor):
     sequence = 0
 
     def path(self) -> str:
-        return f"/ws/demo/{self.tenant}/telemetry/"
+        return f"/ws/demo/{self.tenant}/telemetry/?{login(self)}"
 
     async def speak(self) -> None:
         self.sequence += 2 if self.dice.random() < 0.01 else 1  # noqa: PLR2004 - one reading in a hundred is lost
@@ -108,9 +133,10 @@ class OrdersVisitor(JsonVisitor):
     pause = 3.0
     burst = (3, 7)
     idle = 15.0
+    negotiated = 0.7
 
     def path(self) -> str:
-        return f"/ws/demo/orders/?token={quote(make_token(self.name, self.tenant))}"
+        return f"/ws/demo/orders/?{login(self)}"
 
     async def speak(self) -> None:
         chance = self.dice.random()
@@ -178,6 +204,7 @@ KINDS: Mapping[str, type[Visitor]] = {
     kind.kind: kind
     for kind in (
         ChatVisitor,
+        SleeperVisitor,
         TickerVisitor,
         TelemetryVisitor,
         OrdersVisitor,

@@ -46,6 +46,8 @@ class Profile:
     """How much quicker than the kind's own rhythm everybody is."""
     kill_share: float
     """Share of visits that end without a close frame."""
+    reload_share: float
+    """Share of visits after which the visitor is back within two seconds, as after a reload."""
     rooms: int
     """Chat rooms of each tenant: the in-memory layer looks at every channel for every message that it delivers."""
     waves: tuple[Wave, ...] = ()
@@ -53,7 +55,9 @@ class Profile:
 
 #: Of every hundred visitors. Few use the sync consumers, as all of these share one thread with every handshake: in
 #: a crowd they keep everybody else out. Intruders are those who are turned away, or ought to be.
-MIX = {"chat": 36, "ticker": 22, "telemetry": 14, "orders": 22, "directory": 2, "reports": 2, "intruder": 2}
+MIX = {
+    "chat": 29, "sleeper": 7, "ticker": 22, "telemetry": 14, "orders": 22, "directory": 2, "reports": 2, "intruder": 2,
+}  # fmt: skip
 
 FLOOD_MESSAGES = 200
 
@@ -70,6 +74,7 @@ PROFILES = {
             away=10,
             tempo=1.5,
             kill_share=0.05,
+            reload_share=0.2,
             rooms=1,
         ),
         Profile(
@@ -82,6 +87,7 @@ PROFILES = {
             away=6,
             tempo=1.5,
             kill_share=0.1,
+            reload_share=0.2,
             rooms=6,
             waves=(Wave("hang_up", share=0.2, every=90), Wave("kill", share=0.05, every=60)),
         ),
@@ -95,6 +101,7 @@ PROFILES = {
             away=4,
             tempo=1,
             kill_share=0.2,
+            reload_share=0.2,
             rooms=60,
             waves=(
                 Wave("hang_up", share=0.3, every=45),

@@ -10,23 +10,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as plain_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Origin
 
 from consumers.demo.traffic.pace import Pace
 from consumers.demo.traffic.profiles import FLOOD_MESSAGES, Mishap, Profile
 from consumers.demo.traffic.tally import Tally
+from hub.client import HubSocket, connect
 
-OPEN_TIMEOUT = 20
-CLOSE_TIMEOUT = 5
+OPTIONS: Mapping[str, Any] = {"compression": None, "proxy": None, "open_timeout": 20, "close_timeout": 5}
+"""How everybody connects."""
 MAX_BACKOFF = 20
 RETURN_WITHIN = 8
 """Seconds within which everybody whose connection was lost tries again."""
+RELOAD_WITHIN = 2
+"""Seconds that a reload takes at most."""
+
+Connection = HubSocket | ClientConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +60,17 @@ class Visitor:
     """Fewest and most messages of a burst."""
     idle: ClassVar[float] = 12.0
     """Mean seconds between two bursts."""
+    negotiated: ClassVar[float] = 0.0
+    """Share of visits with the hub's client library; the others are plain WebSockets."""
 
     def __init__(self, name: str, tenant: str, surroundings: Surroundings, dice: random.Random) -> None:
         self.name = name
         self.tenant = tenant
         self.around = surroundings
         self.dice = dice
-        self.connection: ClientConnection | None = None
+        self.connection: Connection | None = None
         self._lost = False
+        self._reloads = False
         self._attempts = 0
 
     def path(self) -> str:
@@ -89,7 +99,7 @@ class Visitor:
             connection = await self._open()
         if connection is None:
             return
-        self.connection, self._lost, self._attempts = connection, False, 0
+        self.connection, self._lost, self._reloads, self._attempts = connection, False, False, 0
         self.around.tally.record_open()
         try:
             await self._stay(connection)
@@ -120,18 +130,18 @@ class Visitor:
                     for _ in range(FLOOD_MESSAGES):
                         await self.speak()
 
-    async def _open(self) -> ClientConnection | None:
+    async def open(self) -> Connection:
+        """Connect, with the hub's client library or without; a visitor sees to it itself that it comes back."""
+        url, options = self.around.url + self.path(), {"origin": self.around.origin, **OPTIONS}
+        if self.dice.random() < self.negotiated:
+            return await connect(url, reconnect_delays=None, **options)
+        return await plain_connect(url, **options)
+
+    async def _open(self) -> Connection | None:
         tally = self.around.tally
         self._attempts += 1
         try:
-            return await connect(
-                self.around.url + self.path(),
-                origin=self.around.origin,
-                compression=None,
-                proxy=None,
-                open_timeout=OPEN_TIMEOUT,
-                close_timeout=CLOSE_TIMEOUT,
-            )
+            return await self.open()
         except InvalidStatus as error:
             if error.response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 tally.refused += 1
@@ -142,7 +152,7 @@ class Visitor:
             tally.unanswered += 1
         return None
 
-    async def _stay(self, connection: ClientConnection) -> None:
+    async def _stay(self, connection: Connection) -> None:
         """Talk and listen at the same time, until the visit is over or the connection lost."""
         listening = asyncio.create_task(self._listen(connection))
         talking = asyncio.create_task(self._talk(connection))
@@ -159,13 +169,13 @@ class Visitor:
                 task.cancel()
             await asyncio.gather(talking, listening, return_exceptions=True)
 
-    async def _listen(self, connection: ClientConnection) -> None:
+    async def _listen(self, connection: Connection) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for message in connection:
                 self.around.tally.record_received(message)
                 self.hear(message)
 
-    async def _talk(self, connection: ClientConnection) -> None:
+    async def _talk(self, connection: Connection) -> None:
         leaves_at = self._now() + self.dice.expovariate(1 / self.around.profile.visit) + 1
         with contextlib.suppress(ConnectionClosed):
             await self.greet()
@@ -185,13 +195,14 @@ class Visitor:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _leave(self, connection: ClientConnection) -> None:
+    async def _leave(self, connection: Connection) -> None:
         if self.dice.random() < self.around.profile.kill_share:
             connection.transport.abort()
         else:
+            self._reloads = self.dice.random() < self.around.profile.reload_share
             await connection.close()
 
-    async def _close(self, connection: ClientConnection) -> None:
+    async def _close(self, connection: Connection) -> None:
         """See to it that the connection is gone, and count it."""
         try:
             await connection.close()
@@ -204,4 +215,6 @@ class Visitor:
             return self.dice.uniform(0, min(MAX_BACKOFF, 2.0 ** min(self._attempts, 10)))
         if self._lost:
             return self.dice.uniform(0, RETURN_WITHIN)
+        if self._reloads:
+            return self.dice.uniform(0, RELOAD_WITHIN)
         return self.dice.expovariate(1 / self.around.profile.away)

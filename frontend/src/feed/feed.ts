@@ -5,7 +5,7 @@
  * `live` begins when the server has confirmed the subscription.
  */
 import { CLOSE, decode, encode, SUBPROTOCOL } from "../wire/codec";
-import type { Error as RequestError, Result, ServerMessage } from "../wire/types";
+import type { ListMembers, Members, Error as RequestError, Result, ServerMessage } from "../wire/types";
 import { backoff } from "./backoff";
 import type { Cancel, Environment, Socket } from "./environment";
 
@@ -21,12 +21,17 @@ export interface Subscription {
   tenant: string | null;
 }
 
+/** Which members are asked for; see `ListMembers` for what each field means. */
+export type MemberQuery = Omit<ListMembers, "type" | "ref">;
+
 export interface FeedListener {
   state(state: FeedState): void;
   /** The server has confirmed: what follows belongs to this subscription. */
   subscribed(subscription: Subscription): void;
   rejected(subscription: Subscription, error: RequestError): void;
   message(message: ServerMessage): void;
+  /** What `listMembers` has asked for, or why it was refused. */
+  members(ref: string, answer: Members | RequestError): void;
 }
 
 const TICK = 0.5;
@@ -52,6 +57,7 @@ export class Feed {
   private confirmed = false;
   private greeted = false;
   private refs = 0;
+  private memberRefs = 0;
   private openedAt = 0;
   private liveSince = 0;
   private heardAt = 0;
@@ -80,6 +86,14 @@ export class Feed {
     this.wanted = subscription;
     this.confirmed = false;
     if (this.greeted) this.sendSubscribe();
+  }
+
+  /** Asks for a page of the roster; returns the ref of the answer, or null while nobody would answer. */
+  listMembers(query: MemberQuery): string | null {
+    if (!this.confirmed) return null;
+    const ref = `members-${++this.memberRefs}`;
+    this.send({ type: "list_members", ref, ...query });
+    return ref;
   }
 
   /** Tries at once, whatever the countdown says. */
@@ -128,6 +142,9 @@ export class Feed {
       case "result":
         this.receiveResult(message);
         return;
+      case "members":
+        this.listener.members(message.ref, message);
+        break;
       case "heartbeat":
         this.measure(message.echo);
         if (this.confirmed) this.cursor = message.cursor;
@@ -153,12 +170,11 @@ export class Feed {
   }
 
   private receiveResult(result: Result): void {
+    const error = result.ok ? null : (result.error ?? { code: "invalid", message: "The hub refused the request." });
+    if (error !== null && result.ref?.startsWith("members-")) this.listener.members(result.ref, error);
     if (result.ref !== this.subscribeRef()) return;
-    if (!result.ok) {
-      this.listener.rejected(
-        this.wanted,
-        result.error ?? { code: "invalid", message: "The subscription was refused." },
-      );
+    if (error !== null) {
+      this.listener.rejected(this.wanted, error);
       return;
     }
     this.confirmed = true;

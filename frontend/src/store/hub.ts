@@ -34,6 +34,8 @@ export class Hub {
   readonly totals = this.slice((state) => state.totals);
   readonly series = this.slice((state) => state.series);
   readonly consumers = this.slice((state) => state.consumers);
+  readonly presence = this.slice((state) => state.presence);
+  readonly slow = this.slice((state) => state.slow);
   readonly nodes = this.slice((state) => state.nodes);
   readonly metrics = this.slice((state) => state.metrics);
   readonly stream = this.slice((state) => state.stream);

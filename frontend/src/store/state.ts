@@ -1,5 +1,16 @@
 /** What the page knows, as one value; `reduce` says what a message changes. */
-import type { ConsumerRow, Delta, Hello, MetricRow, NodeRow, ServerMessage, Snapshot, Totals } from "../wire/types";
+import type {
+  ConsumerRow,
+  Delta,
+  Hello,
+  MetricRow,
+  NodeRow,
+  PresenceRow,
+  ServerMessage,
+  SlowRow,
+  Snapshot,
+  Totals,
+} from "../wire/types";
 import * as series from "./series";
 import * as stream from "./stream";
 
@@ -15,6 +26,10 @@ export interface State {
   readonly series: series.Series;
   /** Null: no snapshot yet. */
   readonly consumers: ReadonlyMap<string, ConsumerRow> | null;
+  /** By tenant; who has nobody is not in it. */
+  readonly presence: ReadonlyMap<string, PresenceRow> | null;
+  /** Worst first. */
+  readonly slow: readonly SlowRow[] | null;
   readonly nodes: ReadonlyMap<string, NodeRow> | null;
   readonly metrics: ReadonlyMap<string, MetricRow> | null;
   readonly stream: stream.Stream | null;
@@ -30,6 +45,8 @@ export const INITIAL: State = {
   totals: null,
   series: series.EMPTY,
   consumers: null,
+  presence: null,
+  slow: null,
   nodes: null,
   metrics: null,
   stream: null,
@@ -39,7 +56,16 @@ export const INITIAL: State = {
 /** The server confirmed a subscription. With another tenant than before, nothing known is of it. */
 export function subscribed(state: State, tenant: string | null): State {
   if (tenant === state.tenant) return state;
-  return { ...state, tenant, totals: null, series: series.EMPTY, consumers: null, stream: null };
+  return {
+    ...state,
+    tenant,
+    totals: null,
+    series: series.EMPTY,
+    consumers: null,
+    presence: null,
+    slow: null,
+    stream: null,
+  };
 }
 
 export function reduce(state: State, message: ServerMessage): State {
@@ -55,6 +81,7 @@ export function reduce(state: State, message: ServerMessage): State {
     case "gap":
       return { ...state, stream: stream.addGap(state.stream ?? stream.EMPTY, message, state.lostAt) };
     case "heartbeat":
+    case "members":
       return { ...state, at: message.at };
     case "result":
       return state;
@@ -74,6 +101,10 @@ function receiveSnapshot(state: State, snapshot: Snapshot): State {
     }
     case "consumers":
       return withConsumers({ ...state, consumers: new Map() }, snapshot.consumers ?? []);
+    case "presence":
+      return withPresence({ ...state, presence: new Map() }, snapshot.presence ?? []);
+    case "slow":
+      return { ...state, slow: snapshot.slow ?? [] };
     case "nodes":
       return { ...state, nodes: merge(new Map(), snapshot.nodes ?? [], (row) => row.node) };
     case "metrics":
@@ -95,6 +126,10 @@ function receiveDelta(state: State, delta: Delta): State {
       for (const row of delta.removed ?? []) kept.delete(rowKey(row));
       return withConsumers({ ...state, consumers: kept }, delta.consumers ?? []);
     }
+    case "presence":
+      return withPresence(state, delta.presence ?? []);
+    case "slow":
+      return { ...state, slow: delta.slow ?? state.slow };
     case "nodes":
       return { ...state, nodes: merge(state.nodes, delta.nodes ?? [], (row) => row.node) };
     case "metrics":
@@ -116,6 +151,14 @@ function withConsumers(state: State, rows: readonly ConsumerRow[]): State {
   );
   return { ...state, tenants, consumers: merge(state.consumers, rows, rowKey) };
 }
+
+function withPresence(state: State, rows: readonly PresenceRow[]): State {
+  const presence = merge(state.presence, rows, (row) => row.tenant);
+  for (const row of rows) if (membersOf(row) === 0) presence.delete(row.tenant);
+  return { ...state, presence, tenants: union(state.tenants, [...presence.keys()]) };
+}
+
+export const membersOf = (row: PresenceRow): number => row.online + row.idle + row.stale;
 
 export function rowKey(row: { consumer: string; tenant: string }): string {
   return `${row.tenant}\n${row.consumer}`;

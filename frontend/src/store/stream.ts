@@ -62,7 +62,7 @@ export function replaceEvents(stream: Stream, events: readonly Event[], at: numb
 
 export interface StreamFilter {
   readonly severities: ReadonlySet<Event["severity"]>;
-  /** Empty: every kind. */
+  /** Empty: every kind; `member.` with its dot: every kind that begins so. */
   readonly kind: string;
   readonly text: string;
 }
@@ -74,9 +74,13 @@ export function filterStream(items: readonly StreamItem[], filter: StreamFilter)
     if (item.type === "gap") return true;
     const { event } = item;
     if (!filter.severities.has(event.severity)) return false;
-    if (filter.kind !== "" && filter.kind !== event.kind) return false;
+    if (!isOfKind(event.kind, filter.kind)) return false;
     return needle === "" || searchable(event).includes(needle);
   });
+}
+
+function isOfKind(kind: string, wanted: string): boolean {
+  return wanted.endsWith(".") ? kind.startsWith(wanted) : wanted === "" || kind === wanted;
 }
 
 function searchable(event: Event): string {
@@ -87,6 +91,10 @@ function searchable(event: Event): string {
     .toLowerCase();
 }
 
+/** The kinds that occur, in order; before the kinds of a family, if there are several, the family: `member.` */
 export function kindsOf(items: readonly StreamItem[]): string[] {
-  return [...new Set(items.flatMap((item) => (item.type === "event" ? [item.event.kind] : [])))].sort();
+  const kinds = [...new Set(items.flatMap((item) => (item.type === "event" ? [item.event.kind] : [])))];
+  const families = kinds.map((kind) => kind.slice(0, kind.indexOf(".") + 1));
+  const several = families.filter((family, index) => family !== "" && families.indexOf(family) !== index);
+  return [...new Set([...kinds, ...several])].sort();
 }

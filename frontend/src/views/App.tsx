@@ -9,7 +9,9 @@ import { Help } from "./Help";
 import { Metrics } from "./Metrics";
 import { Nodes } from "./Nodes";
 import { Notices } from "./Notices";
+import { Presence } from "./Presence";
 import { type Page, PageProvider } from "./page";
+import { Slow } from "./Slow";
 import { useShortcuts } from "./shortcuts";
 import { Tiles } from "./Tiles";
 
@@ -28,6 +30,7 @@ export function App({ page }: { page: Page }) {
         <Notices />
         <Tiles />
         {unused && <ConsumersTable />}
+        {!unused && <Slow />}
         <div class="columns">
           <div class="main-column">
             <Nodes />
@@ -36,6 +39,7 @@ export function App({ page }: { page: Page }) {
           <EventStream />
         </div>
         {!unused && <ConsumersTable />}
+        {!unused && <Presence />}
         <Metrics />
       </main>
       <Help dialog={help} />

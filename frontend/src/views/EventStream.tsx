@@ -94,7 +94,7 @@ export function EventStream() {
             <option value="">All kinds</option>
             {kindsOf(newest?.items ?? []).map((each) => (
               <option key={each} value={each}>
-                {kindLabel(each)}
+                {each.endsWith(".") ? `${kindLabel(each)}: all` : kindLabel(each)}
               </option>
             ))}
           </select>
@@ -233,19 +233,19 @@ function titleOf(event: Event): string {
 }
 
 /** What says most about an event, in the order of preference. */
-const TELLING = ["error", "reason", "code", "version"];
+const TELLING = ["error", "reason", "code", "version", "name", "member"];
 
 function contextOf(event: Event): string {
   const details = event.details ?? {};
-  const telling = TELLING.find((name) => details[name] != null);
+  const telling = TELLING.find((name) => details[name] != null && details[name] !== "");
   const parts = [consumerLabel(event.consumer ?? "").name, event.tenant ?? ""];
   if (telling !== undefined) parts.push(phrase(telling, detail(telling, details[telling] ?? null)));
   return parts.filter(Boolean).join(" · ") || event.node;
 }
 
-/** An error and a reason are sentences already, a code is but a number. */
+/** An error, a reason and a name speak for themselves, a code is but a number. */
 function phrase(name: string, value: string): string {
-  return name === "error" || name === "reason" ? value : `${name} ${value}`;
+  return ["error", "reason", "name"].includes(name) ? value : `${name} ${value}`;
 }
 
 function Details({ event }: { event: Event }) {
@@ -293,7 +293,7 @@ function NoEvents({ filtered }: { filtered: boolean }) {
   if (filtered) return <Empty title="No event matches the filter" />;
   return (
     <Empty title="All quiet">
-      <p class="muted">Connections, errors and nodes that start will be listed here as they happen.</p>
+      <p class="muted">Connections, members, errors and nodes that start will be listed here as they happen.</p>
     </Empty>
   );
 }

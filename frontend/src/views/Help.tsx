@@ -3,6 +3,8 @@ import { singleKeys } from "./preferences";
 
 const KEYS: readonly [string, string][] = [
   ["/", "Filter the consumers"],
+  ["m", "Search the members"],
+  ["↑ ↓", "Walk from member to member"],
   ["Esc", "Clear the filter"],
   ["p", "Pause or resume the events"],
   ["1 2 3", "Show 5 minutes, 15 minutes, an hour"],

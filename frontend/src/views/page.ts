@@ -1,10 +1,12 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import type { Hub } from "../store/hub";
+import type { Roster } from "../store/roster";
 
 /** What every view may use: the store, and what an operator can ask for. */
 export interface Page {
   readonly hub: Hub;
+  readonly roster: Roster;
   readonly user: string;
   readonly version: string;
   readonly logout: { readonly action: string; readonly csrf: string };

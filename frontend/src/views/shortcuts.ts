@@ -1,6 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { FILTER_ID } from "./ConsumersTable";
 import { pinned } from "./EventStream";
+import { MEMBER_SEARCH_ID } from "./Presence";
 import { RANGES, range, singleKeys, THEMES, theme } from "./preferences";
 
 /** Single keys, while nothing is being typed and unless switched off. */
@@ -31,6 +32,8 @@ function actionOf(key: string, onHelp: () => void): (() => void) | null {
   switch (key) {
     case "/":
       return () => document.getElementById(FILTER_ID)?.focus();
+    case "m":
+      return () => document.getElementById(MEMBER_SEARCH_ID)?.focus();
     case "p":
       return () => {
         pinned.value = !pinned.value;

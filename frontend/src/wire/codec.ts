@@ -12,6 +12,7 @@ const KNOWN: ReadonlySet<unknown> = new Set<ServerMessage["type"]>([
   "event",
   "gap",
   "result",
+  "members",
   "heartbeat",
 ]);
 

@@ -1,8 +1,8 @@
 // Generated from schema.json by `npm run types`; do not edit.
 
 export type ChannelsHubOperatorFeed = ServerMessage | ClientMessage;
-export type ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | ServerHeartbeat;
-export type ClientMessage = Subscribe | Resume | ClientHeartbeat;
+export type ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | Members | ServerHeartbeat;
+export type ClientMessage = Subscribe | Resume | ListMembers | ClientHeartbeat;
 
 /**
  * The first message on every connection.
@@ -42,8 +42,10 @@ export interface Snapshot {
   history?: History;
   metrics?: MetricRow[];
   nodes?: NodeRow[];
+  presence?: PresenceRow[];
+  slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "events" | "metrics" | "nodes" | "totals";
+  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals";
   totals?: Totals;
   type: "snapshot";
 }
@@ -151,6 +153,41 @@ export interface NodeRow {
   version: string;
 }
 /**
+ * How many members a tenant has, by state. All zero: the last one has left, and the row is no more.
+ *
+ * ``version`` grows with every change of the tenant's roster: a list of members that is older is out of date.
+ */
+export interface PresenceRow {
+  connections: number;
+  idle: number;
+  online: number;
+  stale: number;
+  tenant: string;
+  version: number;
+}
+/**
+ * An episode of slowness, open (``closed_at`` null) or closed within the last five minutes.
+ *
+ * ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
+ * ``connection`` is empty where a whole process suffers and nobody is known to be at fault. ``details`` as in its
+ * events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known.
+ */
+export interface SlowRow {
+  cause: "client" | "handler" | "layer" | "loop" | "queue" | "sync_thread";
+  closed_at?: number | null;
+  connection: string;
+  consumer: string;
+  details?: {
+    [k: string]: string | number | boolean | null;
+  };
+  lasted?: number | null;
+  node: string;
+  seconds: number;
+  since: number;
+  tenant: string;
+  threshold: number;
+}
+/**
  * The sum over everything the operator may see. Counters are absolute since each node's start; rates are per
  * second, over the last tick.
  */
@@ -176,16 +213,19 @@ export interface Totals {
   wait: Quantiles;
 }
 /**
- * Absolute values of what changed in one topic since the last delta of this subscription's cadence.
+ * Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow`` is the
+ * whole ranked list.
  */
 export interface Delta {
   at: number;
   consumers?: ConsumerRow[];
   metrics?: MetricRow[];
   nodes?: NodeRow[];
+  presence?: PresenceRow[];
   removed?: RowKey[];
+  slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "events" | "metrics" | "nodes" | "totals";
+  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals";
   totals?: Totals;
   type: "delta";
 }
@@ -226,6 +266,43 @@ export interface Error {
   message: string;
 }
 /**
+ * The answer to ``list_members``: a page of the roster, by tenant and member. ``next``: pass it as ``after`` to go
+ * on; null at the end. ``total``: members that match.
+ */
+export interface Members {
+  at: number;
+  members: MemberRow[];
+  next?: string | null;
+  ref: string;
+  total: number;
+  type: "members";
+}
+/**
+ * One member: somebody of a tenant, with any number of connections.
+ *
+ * ``heard_by``: the last sign of life, at ``heard_at``, was the connection's own accept or close, a frame, a
+ * heartbeat or a confirm of our client library, or nothing but that the server keeps the connection.
+ * ``hidden``: every page of the member is hidden; ``rtt`` and ``lag`` (age of the page's queue), in seconds, are
+ * known of clients with our library only.
+ */
+export interface MemberRow {
+  connections: number;
+  consumers?: string[];
+  groups?: string[];
+  heard_at: number;
+  heard_by: "accept" | "close" | "confirm" | "connection" | "frame" | "heartbeat";
+  hidden?: boolean | null;
+  joined_at: number;
+  lag?: number | null;
+  member: string;
+  name: string;
+  negotiated: number;
+  nodes?: string[];
+  rtt?: number | null;
+  state: "idle" | "online" | "stale";
+  tenant: string;
+}
+/**
  * Sent in answer to a client's heartbeat (``echo`` is its ``sent_at``) and when nothing else was sent for
  * the heartbeat interval. ``cursor``: everything up to it has been sent.
  */
@@ -245,7 +322,7 @@ export interface Subscribe {
   ref?: string | null;
   severities?: ("error" | "info" | "warning")[] | null;
   tenants?: string[] | null;
-  topics?: ("consumers" | "events" | "metrics" | "nodes" | "totals")[] | null;
+  topics?: ("consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals")[] | null;
   type: "subscribe";
 }
 /**
@@ -256,6 +333,23 @@ export interface Resume {
   cursor: string;
   ref?: string | null;
   type: "resume";
+}
+/**
+ * Asks for a page of the roster; answered with ``members``. ``search`` looks into ids and names, whatever the case;
+ * ``after`` is the ``next`` of the page before.
+ */
+export interface ListMembers {
+  after?: string | null;
+  group?: string | null;
+  limit?: number;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  search?: string | null;
+  states?: ("idle" | "online" | "stale")[] | null;
+  tenant?: string | null;
+  type: "list_members";
 }
 /**
  * A sign of life; answered at once with a heartbeat that echoes ``sent_at``.

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { Feed, type FeedState, type Subscription } from "../../src/feed/feed";
-import type { ServerMessage } from "../../src/wire/types";
+import type { Members, Error as RequestError, ServerMessage } from "../../src/wire/types";
 import { event, hello, totals } from "../samples";
 import { ScriptedEnvironment } from "./scripted";
 
@@ -10,6 +10,7 @@ let states: FeedState[];
 let messages: ServerMessage[];
 let confirmed: Subscription[];
 let rejected: string[];
+let answers: [string, Members | RequestError][];
 
 const state = () => states.at(-1);
 const delta = (): ServerMessage => ({ type: "delta", topic: "totals", at: world.time, totals: totals() });
@@ -23,12 +24,13 @@ const eventsSnapshot = (cursor: string): ServerMessage => ({
 
 beforeEach(() => {
   world = new ScriptedEnvironment();
-  [states, messages, confirmed, rejected] = [[], [], [], []];
+  [states, messages, confirmed, rejected, answers] = [[], [], [], [], []];
   feed = new Feed("ws://hub/ws/ops/", world, {
     state: (each) => states.push(each),
     message: (each) => messages.push(each),
     subscribed: (each) => confirmed.push(each),
     rejected: (_, error) => rejected.push(error.message),
+    members: (ref, answer) => answers.push([ref, answer]),
   });
   feed.start();
 });
@@ -237,4 +239,22 @@ test("stopped, it stays quiet", () => {
   world.wake();
   world.pass(100);
   expect(world.sockets).toHaveLength(1);
+});
+
+test("members are asked for with a ref of their own, and only while somebody answers", () => {
+  expect(feed.listMembers({ limit: 50 })).toBeNull();
+  goLive();
+  const ref = feed.listMembers({ limit: 50, search: "ann" });
+  expect(world.socket.sent.at(-1)).toEqual({ type: "list_members", ref, limit: 50, search: "ann" });
+  const page: Members = { type: "members", ref: ref ?? "", at: 1, members: [], total: 0, next: null };
+  world.socket.receive(page);
+  expect(answers).toEqual([[ref, page]]);
+  const other = feed.listMembers({ tenant: "globex" });
+  expect(other).not.toBe(ref);
+  const error = { code: "not_allowed" as const, message: "Not yours." };
+  world.socket.receive({ type: "result", ref: other, ok: false, error });
+  expect(answers.at(-1)).toEqual([other, error]);
+  expect(rejected).toEqual([]);
+  world.socket.drop(1006);
+  expect(feed.listMembers({})).toBeNull();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { INITIAL, metricKey, reduce, rowKey, type State, subscribed } from "../../src/store/state";
 import type { MetricRow, NodeRow, ServerMessage } from "../../src/wire/types";
-import { consumerRow, event, hello, history, totals } from "../samples";
+import { consumerRow, event, hello, history, presenceRow, totals } from "../samples";
 
 const after = (messages: ServerMessage[], from: State = INITIAL) => messages.reduce(reduce, from);
 const node = (name: string, changes: Partial<NodeRow> = {}): NodeRow => ({
@@ -124,4 +124,18 @@ test("what does not change stays the very same", () => {
   expect(later.tenants).toBe(begun.tenants);
   expect(later.series).toBe(begun.series);
   expect(rowKey({ consumer: "a", tenant: "t" })).toBe("t\na");
+});
+
+test("presence: a delta changes, adds and takes away who has nobody; another tenant's is not known", () => {
+  const begun = after([
+    { type: "snapshot", topic: "presence", at: 1, cursor: "c", presence: [presenceRow("acme", 1), presenceRow("", 2)] },
+  ]);
+  const nobody = { online: 0, connections: 0 };
+  const rows = [presenceRow("globex", 4, { stale: 2 }), presenceRow("acme", 5, nobody)];
+  const changed = after([{ type: "delta", topic: "presence", at: 2, presence: rows }], begun);
+  expect([...(changed.presence?.keys() ?? [])]).toEqual(["", "globex"]);
+  expect(changed.presence?.get("globex")?.stale).toBe(2);
+  expect(changed.tenants).toEqual(["", "acme", "globex"]);
+  expect(after([{ type: "snapshot", topic: "presence", at: 3, cursor: "c" }], changed).presence?.size).toBe(0);
+  expect(subscribed(changed, "acme").presence).toBeNull();
 });

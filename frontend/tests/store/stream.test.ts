@@ -58,3 +58,14 @@ test("the kinds are those seen", () => {
   const all = stream.addEvents(stream.EMPTY, [event(1), event(2), event(3, { kind: "node.started" })]);
   expect(stream.kindsOf(all.items)).toEqual(["connection.opened", "node.started"]);
 });
+
+test("kinds of one family can be seen together", () => {
+  const all = stream.addEvents(stream.EMPTY, [
+    event(1, { kind: "member.joined" }),
+    event(2, { kind: "member.left" }),
+    event(3, { kind: "node.started" }),
+  ]);
+  expect(stream.kindsOf(all.items)).toEqual(["member.", "member.joined", "member.left", "node.started"]);
+  const members = stream.filterStream(all.items, { ...ALL, kind: "member." });
+  expect(cursors({ items: members, seq: 0 })).toEqual(["boot-2", "boot-1"]);
+});

@@ -3,6 +3,7 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test, vi } from "vitest";
 import { Hub } from "../../src/store/hub";
+import { Roster } from "../../src/store/roster";
 import { ConsumersTable } from "../../src/views/ConsumersTable";
 import { EventStream, pinned } from "../../src/views/EventStream";
 import { Header } from "../../src/views/Header";
@@ -31,7 +32,16 @@ beforeEach(async () => {
   await act(() => {
     render(
       <PageProvider
-        value={{ hub, user: "ops", version: "0.1", logout, selectTenant, retry: () => {}, logIn: () => {} }}
+        value={{
+          hub,
+          roster: new Roster(hub, () => null),
+          user: "ops",
+          version: "0.1",
+          logout,
+          selectTenant,
+          retry: () => {},
+          logIn: () => {},
+        }}
       >
         <Header onHelp={() => {}} />
         <Notices />
@@ -163,4 +173,22 @@ test("a gap is told above and in its place", async () => {
   expect(find("ol.events > li").map((row) => row.dataset.testid)).toEqual(["event-row", "gap-row", "event-row"]);
   await click(byId("gap-notice")[0]?.querySelector("button") ?? undefined);
   expect(byId("gap-notice")).toEqual([]);
+});
+
+test("an event of a member tells who; kinds of one family can be chosen together", async () => {
+  await receive(
+    event(1, { kind: "member.joined", tenant: "acme", details: { member: "7", name: "Ann" } }),
+    event(2, { kind: "member.left", tenant: "acme", details: { member: "anonymous:1", name: "" } }),
+    event(3),
+  );
+  expect(text("event-row")[1]).toContain("Member leftacme · member anonymous:1");
+  expect(text("event-row")[2]).toContain("Member joinedacme · Ann");
+  const [kinds] = find<HTMLSelectElement>("select[aria-label='Kind of event']");
+  if (kinds === undefined) throw new Error("no choice of kinds");
+  expect([...kinds.options].map((option) => option.text)).toContain("Member: all");
+  await act(() => {
+    kinds.value = "member.";
+    kinds.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  expect(byId("event-row").map((row) => row.dataset.kind)).toEqual(["member.left", "member.joined"]);
 });

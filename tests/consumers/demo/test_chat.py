@@ -2,7 +2,10 @@
 
 from channels.testing import WebsocketCommunicator
 
+from consumers.demo.accounts import make_token
 from consumers.demo.chat import HISTORY_MESSAGES, MAX_ROOMS, MAX_TEXT, Transcripts
+from hub import conf
+from hub.instrument import state
 
 LOBBY = "/ws/demo/acme/chat/lobby/"
 
@@ -30,6 +33,36 @@ async def test_everybody_in_the_room_hears_everything(connect):
         assert await person.receive_json_from() == {"type": "said", "name": "ben", "text": "Hello"}
         if person is ada:
             assert await person.receive_json_from() == {"type": "left", "name": "ben"}
+
+
+async def test_who_is_here_is_known_by_name(connect):
+    ada, _ = await join(connect, "ada", f"{LOBBY}?token={make_token('ada', 'acme')}")
+    ben, _ = await join(connect, "ben")
+    await connect(f"{LOBBY}?token={make_token('cleo', 'acme')}")  # looks in, and joins nothing
+    await join(connect, "dora", f"/ws/demo/globex/chat/lobby/?token={make_token('dora', 'globex')}")
+    await join(connect, "emil", f"/ws/demo/acme/chat/sales/?token={make_token('emil', 'acme')}")
+    await ben.send_json_to({"type": "who"})
+    assert await ben.receive_json_from() == {"type": "here", "names": ["ada", "somebody"]}
+
+    await ben.send_json_to({"type": "leave"})
+    assert await ada.receive_json_from() == {"type": "joined", "name": "ben"}
+    assert await ada.receive_json_from() == {"type": "left", "name": "ben"}
+    await ada.send_json_to({"type": "who"})
+    assert await ada.receive_json_from() == {"type": "here", "names": ["ada"]}
+
+
+async def test_without_the_hub_one_only_knows_oneself(connect, settings):
+    settings.HUB = {"ENABLED": False}
+    conf.config.cache_clear()
+    state.reset()
+    try:
+        ada, _ = await join(connect, "ada")
+        await ada.send_json_to({"type": "who"})
+        assert await ada.receive_json_from() == {"type": "here", "names": ["ada"]}
+    finally:
+        settings.HUB = {}
+        conf.config.cache_clear()
+        state.reset()
 
 
 async def test_rooms_of_two_tenants_are_two_rooms(connect):

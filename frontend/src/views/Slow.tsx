@@ -1,0 +1,116 @@
+/** What is slow: who, where, why and since when in one look; the worst first. */
+import { clock, count, duration } from "../format";
+import type { SlowRow } from "../wire/types";
+import { usePage } from "./page";
+import { Age, ConsumerName, Icon, TenantName } from "./parts";
+
+/** So many times the threshold is no longer just slow. */
+const SEVERE = 10;
+
+const WHY: Record<SlowRow["cause"], string> = {
+  handler: "its handler takes long",
+  client: "its client does not read",
+  queue: "its messages wait for their turn",
+  layer: "its messages wait in the channel layer",
+  loop: "it blocked the event loop: everybody on this node stood still",
+  sync_thread: "it holds the shared sync thread: all synchronous code on this node waits",
+};
+
+type Severity = "severe" | "slow" | "recovered";
+const SIGNS = { severe: "error", slow: "warning", recovered: "info" } as const;
+
+export function severityOf(row: SlowRow): Severity {
+  if (row.closed_at != null) return "recovered";
+  const concernsAll = row.cause === "loop" || row.cause === "sync_thread";
+  return concernsAll || row.seconds >= SEVERE * row.threshold ? "severe" : "slow";
+}
+
+export function Slow() {
+  const { hub } = usePage();
+  const rows = hub.slow.value;
+  if (rows === null) return null;
+  const open = rows.filter((row) => row.closed_at == null).length;
+  return (
+    <section class="slow" aria-labelledby="slow-title" data-testid="slow" data-open={open}>
+      <div class="section-head">
+        <h2 id="slow-title">Slow</h2>
+        <HeadText open={open} />
+      </div>
+      <div class="card">
+        {rows.length === 0 ? (
+          <Well />
+        ) : (
+          <ul class="slow-list">
+            {rows.map((row) => (
+              <Episode key={`${row.node}/${row.cause}/${row.connection}/${row.since}`} row={row} />
+            ))}
+          </ul>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function HeadText({ open }: { open: number }) {
+  const { hub } = usePage();
+  const at = hub.at.value;
+  if (hub.frozen.value && at !== null) return <span class="hint">unknown now; as of {clock(at)}</span>;
+  return (
+    <span class="hint" role="status">
+      {open === 0 ? "nothing at the moment" : `${count(open)} at the moment`}
+    </span>
+  );
+}
+
+function Well() {
+  return (
+    <p class="slow-well muted" data-testid="slow-well">
+      <Icon name="info" />
+      <span>
+        Handlers, their messages, the event loop and the shared sync thread are within their thresholds. What takes
+        longer is listed here while it lasts, and five minutes beyond.
+      </span>
+    </p>
+  );
+}
+
+function Episode({ row }: { row: SlowRow }) {
+  const severity = severityOf(row);
+  return (
+    <li class={`is-${severity}`} data-testid="slow-row" data-cause={row.cause} data-severity={severity}>
+      <span class="slow-severity">
+        <Icon name={SIGNS[severity]} />
+        {severity}
+      </span>
+      <div>
+        <ConsumerName consumer={row.consumer} />
+        <p class="muted">
+          <TenantName tenant={row.tenant} />
+          {row.connection !== "" && ` · connection ${row.connection}`}
+        </p>
+      </div>
+      <div class="slow-what">
+        <p>{WHY[row.cause]}</p>
+        <Where row={row} />
+      </div>
+      <p class="slow-time">
+        {duration(row.seconds)}
+        <small>{row.closed_at == null ? "so far" : "at its worst"}</small>
+      </p>
+      <p class="slow-time">
+        {row.closed_at == null ? <Age at={row.since} /> : duration(row.lasted)}
+        <small>{row.closed_at == null ? `since ${clock(row.since)}` : "in all"}</small>
+      </p>
+    </li>
+  );
+}
+
+function Where({ row }: { row: SlowRow }) {
+  const { file, line, function: name, waits } = row.details ?? {};
+  if (file == null) return waits == null ? null : <p class="muted">{String(waits)}</p>;
+  return (
+    <p class="slow-where" title={waits == null ? undefined : String(waits)}>
+      {String(file)}:{String(line)} <b>{String(name)}</b> <span class="muted">on {row.node}</span>
+    </p>
+  );
+}

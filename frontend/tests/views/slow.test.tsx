@@ -1,0 +1,110 @@
+// @vitest-environment jsdom
+import { render } from "preact";
+import { act } from "preact/test-utils";
+import { beforeEach, expect, test } from "vitest";
+import { Hub } from "../../src/store/hub";
+import { Roster } from "../../src/store/roster";
+import { PageProvider } from "../../src/views/page";
+import { Slow, severityOf } from "../../src/views/Slow";
+import type { ServerMessage, SlowRow } from "../../src/wire/types";
+import { hello, totals } from "../samples";
+
+let hub: Hub;
+
+const find = (id: string) => [...document.body.querySelectorAll<HTMLElement>(`[data-testid=${id}]`)];
+const receive = (message: ServerMessage) => act(() => hub.receive(message));
+const snapshot = (...slow: SlowRow[]) =>
+  receive({ type: "snapshot", topic: "slow", at: 1000, cursor: "c", slow } as ServerMessage);
+
+function slowRow(changes: Partial<SlowRow> = {}): SlowRow {
+  return {
+    cause: "handler",
+    consumer: "shop.consumers.Orders",
+    tenant: "acme",
+    connection: "7",
+    node: "web-1:12",
+    since: 990,
+    seconds: 2.5,
+    threshold: 0.5,
+    lasted: null,
+    closed_at: null,
+    details: { file: "shop/stock.py", line: 17, function: "look_up", waits: "shop/consumers.py:41 receive > …" },
+    ...changes,
+  };
+}
+
+beforeEach(async () => {
+  render(null, document.body);
+  hub = new Hub(
+    (call) => call(),
+    () => 1000,
+  );
+  const roster = new Roster(hub, () => "1");
+  const rest = { user: "ops", version: "0.1", logout: { action: "", csrf: "" } };
+  const acts = { selectTenant: () => {}, retry: () => {}, logIn: () => {} };
+  await act(() => {
+    render(
+      <PageProvider value={{ hub, roster, ...rest, ...acts }}>
+        <Slow />
+      </PageProvider>,
+      document.body,
+    );
+    hub.feed.value = { kind: "live", rtt: null };
+  });
+  await receive(hello());
+});
+
+test("before the first list nothing is claimed", () => {
+  expect(find("slow")).toEqual([]);
+});
+
+test("when nothing is slow, it says so and what is watched", async () => {
+  await snapshot();
+  expect(find("slow")[0]?.dataset.open).toBe("0");
+  expect(find("slow-well")[0]?.textContent).toContain("within their thresholds");
+});
+
+test("one look tells who, where, why, since when and how bad", async () => {
+  await snapshot(slowRow());
+  const text = find("slow-row")[0]?.textContent ?? "";
+  for (const part of ["slow", "Orders", "acme", "handler takes long", "shop/stock.py:17", "look_up", "2.5 s", "10 s"])
+    expect(text).toContain(part);
+  expect(find("slow")[0]?.textContent).toContain("1 at the moment");
+});
+
+test("severity stands in words: what concerns everybody, or takes ten times too long, is severe", () => {
+  expect(severityOf(slowRow())).toBe("slow");
+  expect(severityOf(slowRow({ seconds: 5 }))).toBe("severe");
+  expect(severityOf(slowRow({ cause: "loop", seconds: 0.6 }))).toBe("severe");
+  expect(severityOf(slowRow({ cause: "sync_thread", seconds: 0.6 }))).toBe("severe");
+  expect(severityOf(slowRow({ cause: "loop", closed_at: 995 }))).toBe("recovered");
+});
+
+test("an episode that has ended says how long it was", async () => {
+  await snapshot(slowRow({ closed_at: 999, lasted: 9 }));
+  expect(find("slow")[0]?.dataset.open).toBe("0");
+  expect(find("slow-row")[0]?.textContent).toContain("9 s");
+  expect(find("slow-row")[0]?.dataset.severity).toBe("recovered");
+});
+
+test("a delta replaces the list, also with an empty one", async () => {
+  await snapshot(slowRow(), slowRow({ connection: "8" }));
+  expect(find("slow-row").length).toBe(2);
+  await receive({ type: "delta", topic: "slow", at: 1001, slow: [] } as ServerMessage);
+  expect(find("slow-row")).toEqual([]);
+  expect(find("slow-well").length).toBe(1);
+});
+
+test("of what nobody could look at, that much is said", async () => {
+  await snapshot(slowRow({ cause: "loop", details: { waits: "unknown: nothing could be sampled" } }));
+  expect(find("slow-row")[0]?.textContent).toContain("unknown: nothing could be sampled");
+});
+
+test("what the feed no longer vouches for is as of then", async () => {
+  await receive({ type: "delta", topic: "totals", at: 1000, totals: totals() });
+  await snapshot(slowRow());
+  await act(() => {
+    hub.feed.value = { kind: "offline", retryAt: 1010 } as typeof hub.feed.value;
+  });
+  expect(find("slow")[0]?.textContent).toContain("unknown now");
+});

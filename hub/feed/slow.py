@@ -1,0 +1,56 @@
+"""The topic ``slow``: the worst episodes of slowness of the whole fleet, in each scope a ranked list."""
+
+from hub.core.snapshot import SlowRow
+from hub.feed import wire
+from hub.feed.members import rounded
+from hub.fleet.view import ALL, REMOVED_KEPT, FleetView
+
+#: Episodes that an operator is shown.
+SHOWN = 20
+
+Scope = str | None
+
+
+class SlowRows:
+    """
+    The ranked lists, and when each has changed.
+
+    Args:
+        view: The fleet.
+    """
+
+    def __init__(self, view: FleetView) -> None:
+        self._view = view
+        self._told: dict[tuple[Scope, frozenset[str] | None], tuple[list[wire.SlowRow], int]] = {}
+
+    def since(self, since: int, scope: Scope, consumers: frozenset[str] | None) -> list[wire.SlowRow] | None:
+        """The list of a scope; None if it is what it was at the tick ``since``."""
+        key, version = (scope, consumers), self._view.version
+        rows, changed = self._told.get(key, ([], -1))
+        newest = self._rows(scope, consumers)
+        if newest != rows:
+            rows, changed = newest, version
+            self._told[key] = rows, changed
+        elif not rows and version - changed > REMOVED_KEPT:
+            # Everybody has been told that nothing is slow any more.
+            self._told.pop(key, None)
+        return rows if changed > since or since < 0 else None
+
+    def _rows(self, scope: Scope, consumers: frozenset[str] | None) -> list[wire.SlowRow]:
+        found = [
+            (SlowRow(*packed), node.node)
+            for node in self._view.nodes.values()
+            for packed in node.slow
+            if (scope is ALL or packed[2] == scope) and (consumers is None or packed[1] in consumers)
+        ]
+        found.sort(key=lambda one: (one[0].closed_at is None, one[0].seconds), reverse=True)
+        return [_shown(row, node) for row, node in found[:SHOWN]]
+
+
+def _shown(row: SlowRow, node: str) -> wire.SlowRow:
+    return wire.SlowRow(
+        cause=row.cause,  # type: ignore[arg-type]  # one of its literals
+        consumer=row.consumer, tenant=row.tenant, connection=row.connection, node=node, since=round(row.since, 3),
+        seconds=rounded(row.seconds) or 0.0, threshold=row.threshold, lasted=rounded(row.lasted),
+        closed_at=None if row.closed_at is None else round(row.closed_at, 3), details=row.details,
+    )  # fmt: skip

@@ -1,0 +1,211 @@
+"""
+Who is behind a channel, and what was lost on the way to them.
+
+A channel layer knows channels and groups, the ledger knows consumers and tenants. Each channel of a monitored
+connection is *live* from the moment the layer has named it; when its connection has ended it is *ended*: what was
+sent before that and never taken is lost, what is sent after it has nobody to miss it. Any other channel is *unknown*:
+of another process, of a worker, or of a connection that nobody monitors.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from threading import Lock
+from typing import Protocol
+
+from hub.core.events import Detail, Event
+from hub.core.layers import Drop, Drops
+from hub.core.ledger import TEARDOWN, UNKNOWN, Connection, Counts, increment
+from hub.core.redaction import redact
+from hub.faults import record_fault
+from hub.instrument.state import Instruments, instruments
+
+#: Ended channels that are remembered, for messages that are still on their way to them.
+MAX_ENDED = 10_000
+
+#: The connection whose consumer runs here: whose a new channel will be.
+CONNECTION: ContextVar[Connection | None] = ContextVar("hub_connection", default=None)
+
+
+class Layer(Protocol):
+    """What the register asks of an instrumented layer."""
+
+    def hub_left(self, channel: str) -> int:
+        """The channel's connection has ended: how many messages for it does this process still hold?"""
+
+
+class Link:
+    """
+    Ties a connection to its channel.
+
+    Attributes:
+        channel: The name that its consumer receives on; others that it asks for belong to it as well.
+        sent_at: When the message taken last was sent, by the wall clock; None: unknown.
+        taken: It is not dispatched yet.
+    """
+
+    __slots__ = ("_losses", "_others", "channel", "connection", "layer", "sent_at", "taken")
+
+    def __init__(self, losses: "Losses", connection: Connection, layer: Layer, channel: str) -> None:
+        self._losses = losses
+        self._others: list[tuple[Layer, str]] | None = None
+        self.connection = connection
+        self.layer = layer
+        self.channel = channel
+        self.sent_at: float | None = None
+        self.taken = False
+
+    def add(self, layer: Layer, channel: str) -> None:
+        """The connection has asked for one more channel."""
+        self._others = [*(self._others or ()), (layer, channel)]
+
+    def dispatched(self, counts: Counts, seconds: float) -> None:
+        """See `hub.core.ledger.Linked`."""
+        self.taken = False
+        if self.sent_at is not None:
+            # The sender's clock may run ahead of ours.
+            counts.layer_wait.observe(max(0.0, self._losses.instruments.clock.wall() - seconds - self.sent_at))
+
+    def undispatched(self) -> int:
+        """See `hub.core.ledger.Linked`."""
+        return int(self.taken)
+
+    def ended(self) -> None:
+        """See `hub.core.ledger.Linked`."""
+        self._losses.ended(self.connection, [(self.layer, self.channel), *(self._others or ())])
+
+
+class Losses:
+    """
+    Counts what channel layers lose, for all loops and threads of the process.
+
+    Losses are rare, so a lock is no cost; it is never held while anything waits.
+
+    Attributes:
+        links: Live channels.
+        gaps: How often messages were lost in a number that nobody can know, by layer.
+        on_pending: Called when something waits for `flush`, from any thread.
+    """
+
+    def __init__(self, shared: Instruments) -> None:
+        self.instruments = shared
+        self.links: dict[str, Link] = {}
+        self.gaps: dict[str, int] = {}
+        self.on_pending: Callable[[], None] | None = None
+        self._ended: dict[str, tuple[Counts, float]] = {}
+        self._drops = Drops()
+        self._lock = Lock()
+
+    # --- channels ---
+
+    def linked(self, connection: Connection, layer: Layer, channel: str) -> None:
+        """The layer has given a connection a channel."""
+        link = connection.link
+        if isinstance(link, Link):
+            link.add(layer, channel)
+        else:
+            link = connection.link = Link(self, connection, layer, channel)
+        self.links[channel] = link
+
+    def ended(self, connection: Connection, channels: list[tuple[Layer, str]]) -> None:
+        """A connection is no more; what waits for it in this process will never be taken."""
+        connection.link = None
+        counts = self.instruments.ledger.settle(connection)
+        for layer, channel in channels:
+            try:
+                left = layer.hub_left(channel)
+            except Exception as error:  # noqa: BLE001 - the border: nothing may keep a connection from ending
+                record_fault("channel layer", error)
+                left = 0
+            self.record(TEARDOWN, channel, left)
+            self.links.pop(channel, None)
+            self._ended[channel] = (counts, self.instruments.clock.wall())
+        while len(self._ended) > MAX_ENDED:
+            self._ended.pop(next(iter(self._ended)), None)
+
+    def is_ended(self, channel: str) -> bool:
+        """Whether the channel's connection was one of ours and is no more."""
+        return channel in self._ended
+
+    def taken(self, channel: str, sent_at: float | None) -> None:
+        """A message was taken from a channel by whoever receives on it."""
+        link = self.links.get(channel)
+        if link is not None and link.channel == channel:
+            link.sent_at, link.taken = sent_at, True
+
+    # --- losses ---
+
+    def record(
+        self, reason: str, channel: str, count: int = 1, *, group: str = "", sent_at: float | None = None
+    ) -> None:
+        """
+        Messages for a channel are lost.
+
+        Args:
+            channel: As far as known; empty if not.
+            sent_at: When they were sent, by the wall clock; only such messages can have been sent to a channel
+                before its connection ended, any other one has nobody to miss it.
+        """
+        if not count:
+            return
+        link = self.links.get(channel)
+        connection = "" if link is None else str(link.connection.number)
+        with self._lock:
+            if link is not None:
+                counts = self.instruments.ledger.settle(link.connection)
+            elif channel not in self._ended:
+                counts = self.instruments.ledger.unattributed()
+            else:
+                counts, ended_at = self._ended[channel]
+                if sent_at is None or sent_at > ended_at:
+                    return
+                reason = TEARDOWN
+            increment(counts.lost, reason, count)
+            self._drops.add((reason, counts.consumer, counts.tenant, group), count, channel, connection)
+        if self.on_pending is not None:
+            self.on_pending()
+
+    def record_gap(self, layer: str, **details: Detail) -> None:
+        """Messages were lost, nobody can know how many."""
+        with self._lock:
+            increment(self.gaps, layer)
+        if self.instruments.limiter.admit("frames.dropped", "", UNKNOWN, self.instruments.clock.monotonic()):
+            self._publish("", UNKNOWN, "", {"reason": UNKNOWN, "layer": layer, "messages": None, **details})
+
+    def flush(self) -> None:
+        """Tell of what was lost since the last time: one event for each reason, consumer, tenant and group."""
+        with self._lock:
+            drops = self._drops.take()
+        limiter, clock = self.instruments.limiter, self.instruments.clock
+        for drop in drops:
+            if limiter.admit("frames.dropped", drop.tenant, drop.consumer, clock.monotonic()):
+                connection = next(iter(drop.connections)) if len(drop.connections) == 1 else ""
+                self._publish(drop.tenant, drop.consumer, connection, _details(drop))
+
+    def _publish(self, tenant: str, consumer: str, connection: str, details: dict[str, Detail]) -> None:
+        event = Event(
+            kind="frames.dropped", at=self.instruments.clock.wall(), tenant=tenant, consumer=consumer,
+            connection=connection, details=details,
+        )  # fmt: skip
+        self.instruments.publish(event)
+
+
+def _details(drop: Drop) -> dict[str, Detail]:
+    details: dict[str, Detail] = {"reason": drop.reason, "messages": drop.count}
+    if drop.group:
+        details["group"] = redact(drop.group)
+    if len(drop.channels) == 1:
+        details["channel"] = redact(next(iter(drop.channels)))
+    elif drop.channels:
+        details["channels"] = len(drop.channels)
+    return details
+
+
+_current: list[Losses] = []
+
+
+def losses() -> Losses:
+    """Those of this process; new ones with new instruments."""
+    shared = instruments()
+    if not _current or _current[0].instruments is not shared:
+        _current[:] = [Losses(shared)]
+    return _current[0]

@@ -1,0 +1,228 @@
+"""
+The watchdog: a thread that looks at the event loop from outside, and at the thread that all sync code shares.
+
+The loop tells it when it will be back (`Watchdog.due`). While it is late, the watchdog samples its stack: the line
+that holds it up most often is the one that blocks it. The shared thread is asked for a no-op, one at a time: how long
+that waits is how long any sync code waits, and while it waits, the thread's stack says for whom.
+"""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+from asgiref.sync import SyncToAsync
+
+from hub.core.events import Detail
+from hub.core.ledger import Connection
+from hub.faults import record_fault
+from hub.instrument.busy import BUSY
+from hub.instrument.stacks import await_chain, consumer_in, current_frame, place, stack, thread_call, token_of
+
+#: Seconds between two looks while somebody is connected, and while nobody is.
+PERIOD = 0.1
+IDLE_PERIOD = 0.25
+#: The same while something is blocked.
+SAMPLING = 0.02
+#: Seconds of delay from which on it is worth a sample.
+LATE = 0.05
+#: Samples of one blockage.
+MAX_SAMPLES = 500
+#: Of all that is in dispatch, so many are asked whether it is their call that a thread runs.
+MAX_ASKED = 500
+
+UNKNOWN_WHO = (None, "")
+#: A connection, if it is known, and the label of a consumer.
+Who = tuple[Connection | None, str]
+
+
+class Samples:
+    """What was seen of a thread while it was blocked: the place where it was most often."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple[Who, tuple[tuple[str, Detail], ...]]] = Counter()
+
+    def add(self, who: Who, frames: list[FrameType]) -> None:
+        """One look at the thread's stack."""
+        if self._seen.total() < MAX_SAMPLES:
+            self._seen[who, tuple(place(frames).items())] += 1
+
+    def verdict(self) -> tuple[Who, dict[str, Detail]]:
+        """Who was seen most often, and where; nobody and nothing without samples."""
+        if not self._seen:
+            return UNKNOWN_WHO, {}
+        (who, where), _ = self._seen.most_common(1)[0]
+        return who, dict(where)
+
+
+class SyncProbe:
+    """
+    The measured wait for the shared sync thread.
+
+    Args:
+        monotonic: The clock.
+
+    Attributes:
+        asked_at: When the no-op that waits was handed over; None while none does.
+        samples: What the thread did while it waited.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._answer: Future[tuple[float, int]] | None = None
+        self._thread: int | None = None
+        self._waits: list[float] = []
+        self.asked_at: float | None = None
+        self.samples = Samples()
+
+    def look(self, *, wanted: bool) -> bool:
+        """Take the answer if it is there, ask again if ``wanted``; returns whether the thread is busy."""
+        answer = self._answer
+        if answer is not None and answer.done():
+            self._take(answer)
+        if self._answer is None:
+            if wanted:
+                self._ask()
+            return False
+        late = self.asked_at is not None and self._monotonic() - self.asked_at > LATE
+        if late:
+            self._sample()
+        return late
+
+    def _ask(self) -> None:
+        self.samples, self.asked_at = Samples(), self._monotonic()
+        try:
+            self._answer = SyncToAsync.single_thread_executor.submit(self._noop)
+        except RuntimeError:
+            # The executor has been shut down: the process is going.
+            self.asked_at = None
+
+    def _noop(self) -> tuple[float, int]:
+        return self._monotonic(), threading.get_ident()
+
+    def _take(self, answer: "Future[tuple[float, int]]") -> None:
+        self._answer = None
+        asked_at, self.asked_at = self.asked_at, None
+        if asked_at is not None and not answer.cancelled():
+            answered_at, self._thread = answer.result()
+            self._waits.append(answered_at - asked_at)
+
+    def _sample(self) -> None:
+        frame = current_frame(self._thread)
+        if frame is not None:
+            frames = stack(frame)
+            self.samples.add(caller_of(frames), frames)
+
+    def waiting(self, now: float) -> float:
+        """How long the no-op has waited that still does, in seconds; zero if none does."""
+        answer, asked_at = self._answer, self.asked_at
+        return 0.0 if answer is None or asked_at is None or answer.done() else now - asked_at
+
+    def waits(self) -> list[float]:
+        """The waits measured since the last call, in seconds; of one that still lasts, nothing yet."""
+        # In two steps, that nothing is lost that the other thread adds in between.
+        count = len(self._waits)
+        taken = self._waits[:count]
+        del self._waits[:count]
+        return taken
+
+
+class Watchdog:
+    """
+    Looks at one event loop; made in it, `start` begins to look.
+
+    Args:
+        loop: The loop.
+        monotonic: The clock.
+        wanted: Says whether the shared sync thread is to be probed.
+
+    Attributes:
+        due: When the loop has promised to be back, in monotonic seconds; None: it promises nothing.
+        probe: Of the shared sync thread.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float], wanted: Callable[[], bool]
+    ) -> None:
+        self._loop = loop
+        self._loop_thread = threading.get_ident()
+        self._monotonic = monotonic
+        self._wanted = wanted
+        # Held until it is to stop: waiting for a lock wakes up at a fraction of what waiting for an event costs.
+        self._going = threading.Lock()
+        self._going.acquire()
+        self._samples = Samples()
+        self.due: float | None = None
+        self.probe = SyncProbe(monotonic)
+        self._thread = threading.Thread(target=self._run, name="hub watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; the thread ends by itself."""
+        if self._going.locked():
+            self._going.release()
+
+    def _run(self) -> None:
+        pause = PERIOD
+        while not self._going.acquire(timeout=pause) and not self._loop.is_closed():
+            try:
+                wanted = self._wanted()
+                pause = SAMPLING if self._look(wanted=wanted) else PERIOD if wanted else IDLE_PERIOD
+            except Exception as error:  # noqa: BLE001 - the border: a watchdog that dies would be missed by nobody
+                record_fault("watchdog", error)
+
+    def _look(self, *, wanted: bool) -> bool:
+        """Returns whether anything is blocked."""
+        busy = self.probe.look(wanted=wanted)
+        due = self.due
+        if due is None or self._monotonic() - due < LATE:
+            return busy
+        frame = current_frame(self._loop_thread)
+        if frame is not None:
+            frames = stack(frame)
+            self._samples.add(self._at_work(frames), frames)
+        return True
+
+    def _at_work(self, frames: list[FrameType]) -> Who:
+        """Whose turn it is on the loop."""
+        task = asyncio.current_task(self._loop)
+        for entry in list(BUSY):
+            if task is not None and entry.task is task:
+                return entry.connection, entry.connection.consumer
+        return who_is(consumer_in(frames))
+
+    def blocked(self) -> tuple[Who, dict[str, Detail]]:
+        """Called by the loop when it is back: who held it up, and where, as far as it was seen."""
+        samples, self._samples = self._samples, Samples()
+        return samples.verdict()
+
+
+def who_is(consumer: Any) -> Who:  # noqa: ANN401 - any class with the mixin
+    """A monitored consumer's connection and label."""
+    if consumer is None:
+        return UNKNOWN_WHO
+    return getattr(consumer, "_hub_connection", None), str(type(consumer)._hub_label)  # noqa: SLF001 - our own mixin's
+
+
+def caller_of(frames: list[FrameType]) -> Who:
+    """For whom a thread runs sync code: the consumer whose method it is, or the one that waits for the call."""
+    consumer = consumer_in(frames)
+    if consumer is not None:
+        return who_is(consumer)
+    token = token_of(frames)
+    if token is None:
+        return UNKNOWN_WHO
+    for entry in list(BUSY)[:MAX_ASKED]:
+        with suppress(AttributeError, RuntimeError):
+            # The loop goes on meanwhile: a chain may come apart under our hands.
+            call = thread_call(await_chain(entry.task))
+            if call is not None and call[0] == token:
+                return entry.connection, entry.connection.consumer
+    return UNKNOWN_WHO

@@ -1,0 +1,231 @@
+"""
+The lookout: ten times a second it looks for what is slow, and tells of each episode when it opens and when it closes.
+
+It looks at what is in dispatch (`hub.instrument.busy`), never at all connections, and at what the watchdog has seen.
+"""
+
+import asyncio
+from typing import Any
+
+from hub.core.events import Detail, Event
+from hub.core.latency import LATENCY_BOUNDS, Histogram
+from hub.core.ledger import UNKNOWN, Connection, Counts, increment
+from hub.core.metrics import Packed
+from hub.core.slowness import LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
+from hub.core.snapshot import SlowRow
+from hub.faults import record_fault
+from hub.instrument.busy import BUSY, AtWork
+from hub.instrument.watchdog import LATE, Watchdog, Who
+from hub.node.evidence import Gatherer, details_of
+from hub.node.node import Node
+
+#: Seconds between two looks.
+LOOK = 0.1
+#: Episodes that the fleet is told of.
+RANKED = 50
+UNSEEN: dict[str, Detail] = {"waits": "unknown: nothing could be sampled; the process itself may have been stopped"}
+
+
+class Lookout:
+    """
+    Looks for what is slow in one process.
+
+    Args:
+        node: Whose process it is.
+
+    Attributes:
+        episodes: What has opened, and what was closed of late.
+        loop_lag: How late the loop was, at each look.
+        sync_wait: How long a no-op waited for the shared sync thread.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._shared = node.instruments
+        self._node = node
+        self._monotonic = node.clock.monotonic
+        self.threshold = self._shared.config.slow_threshold_ms / 1000
+        self.episodes = Slowness()
+        self.loop_lag = Histogram(LATENCY_BOUNDS)
+        self.sync_wait = Histogram(LATENCY_BOUNDS)
+        self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
+        self._gatherer = Gatherer(self.episodes, self._monotonic())
+        self._connections = self._shared.ledger.active
+        self._rows: dict[Episode, Counts] = {}
+        self._entries: dict[Episode, AtWork] = {}
+
+    # --- life ---
+
+    async def run(self) -> None:
+        """Look, for as long as the node lives."""
+        self.watchdog.start()
+        try:
+            while True:
+                due = self.watchdog.due = self._monotonic() + LOOK
+                await asyncio.sleep(LOOK)
+                now = self._monotonic()
+                try:
+                    self.look(now, max(0.0, now - due))
+                except Exception as error:  # noqa: BLE001 - the border: the next look is a new chance
+                    record_fault("slowness", error)
+        finally:
+            self.watchdog.stop()
+            if self in self._shared.watchers:
+                self._shared.watchers.remove(self)
+
+    def _wanted(self) -> bool:
+        """Nobody waits for the shared thread while nobody is connected."""
+        return self._connections > 0
+
+    def accepted(self, connection: Connection) -> None:  # noqa: ARG002 - any connection counts
+        """See `hub.instrument.state.Watcher`."""
+        self._connections += 1
+
+    def ended(self, connection: Connection) -> None:
+        """See `hub.instrument.state.Watcher`."""
+        self._connections -= 1
+        for episode in self.episodes.end(connection.number, self._monotonic()):
+            self._closed(episode)
+
+    def ranked(self) -> list[list[Any]]:
+        """The worst episodes, packed; each as `hub.core.snapshot.SlowRow`."""
+        now = self._monotonic()
+        self.episodes.expire(now)
+        self._rows = {episode: self._rows[episode] for episode in self.episodes.kept()}
+        worst = self.episodes.ranked(RANKED)
+        for episode in worst:
+            self._complete(episode)
+        return [list(self._packed(episode, now)) for episode in worst]
+
+    def measured(self) -> list[Packed]:
+        """What is measured of the process as a whole, packed as a host's metrics are; a copy."""
+        return [
+            (name, "histogram", help_text, (), LATENCY_BOUNDS, [((), [list(histogram.counts), histogram.sum])])
+            for name, help_text, histogram in (
+                ("ws_event_loop_lag_seconds", "How late the event loop was.", self.loop_lag),
+                ("ws_sync_thread_wait_seconds", "Wait of a no-op for the shared sync thread.", self.sync_wait),
+            )
+        ]
+
+    # --- looking ---
+
+    def look(self, now: float, late: float) -> None:
+        """
+        Look once.
+
+        Args:
+            now: Monotonic time, in seconds.
+            late: How long after its time the loop came to it.
+        """
+        self.loop_lag.observe(late)
+        sync_thread = self._sync_thread(now)
+        if late <= LATE and not BUSY and not sync_thread and self.episodes.well:
+            self._gatherer.rest(now)
+            return
+        found = self._gatherer.look(list(BUSY), now, late)
+        found.evidence[LOOP] = self._loop(late)
+        found.evidence[SYNC_THREAD] = sync_thread
+        for cause, evidence in found.evidence.items():
+            for episode in self.episodes.look(cause, evidence, now):
+                if episode.open:
+                    self._opened(episode, found.entries.get(episode.evidence.subject))
+                else:
+                    self._closed(episode)
+
+    def _loop(self, late: float) -> list[Evidence]:
+        if late <= LATE:
+            return []
+        who, where = self.watchdog.blocked()
+        return [self._of_process(late, who, where or UNSEEN)]
+
+    def _sync_thread(self, now: float) -> list[Evidence]:
+        probe = self.watchdog.probe
+        waits = probe.waits()
+        for seconds in waits:
+            self.sync_wait.observe(seconds)
+        longest = max((*waits, probe.waiting(now)))
+        if longest < RELEASE * self.threshold:
+            return []
+        return [self._of_process(longest, *probe.samples.verdict())]
+
+    def _of_process(self, seconds: float, who: Who, where: dict[str, Detail]) -> Evidence:
+        connection, consumer = who
+        return Evidence(
+            subject=PROCESS, seconds=seconds, threshold=self.threshold, consumer=consumer or UNKNOWN,
+            tenant="" if connection is None else self._shared.ledger.settle(connection).tenant,
+            connection="" if connection is None else str(connection.number), details=where,
+        )  # fmt: skip
+
+    # --- telling ---
+
+    def _opened(self, episode: Episode, entry: AtWork | None) -> None:
+        row = self._row_of(episode, entry)
+        self._rows[episode] = row
+        increment(row.slow, episode.cause)
+        increment(row.slow_episodes, episode.cause)
+        if entry is not None:
+            self._entries[episode] = entry
+        if self._admits("slow.opened", row):
+            self._complete(episode)
+            self._tell("slow.opened", episode)
+
+    def _row_of(self, episode: Episode, entry: AtWork | None) -> Counts:
+        ledger, evidence = self._shared.ledger, episode.evidence
+        return ledger.row(evidence.consumer, evidence.tenant) if entry is None else ledger.settle(entry.connection)
+
+    def _closed(self, episode: Episode) -> None:
+        self._entries.pop(episode, None)
+        row = self._rows.get(episode)
+        if row is None:
+            return
+        increment(row.slow, episode.cause, -1)
+        if self._admits("slow.closed", row):
+            self._tell("slow.closed", episode)
+
+    def _admits(self, kind: str, row: Counts) -> bool:
+        return self._shared.limiter.admit(kind, row.tenant, row.consumer, self._monotonic())
+
+    def _tell(self, kind: str, episode: Episode) -> None:
+        now, row = self._monotonic(), self._rows[episode]
+        wall = self._shared.clock.wall()
+        details: dict[str, Detail] = {
+            "cause": episode.cause, "since": round(wall - now + episode.since, 3), "seconds": round(episode.worst, 3),
+        }  # fmt: skip
+        if not episode.open:
+            details["lasted"] = round(episode.lasted(now), 3)
+        event = Event(
+            kind=kind, at=wall, tenant=row.tenant, consumer=row.consumer, connection=episode.evidence.connection,
+            details={**details, **episode.details},
+        )  # fmt: skip
+        self._shared.publish(event)
+
+    def _complete(self, episode: Episode) -> None:
+        """Look where it waits, as long as it does."""
+        entry = self._entries.get(episode)
+        busy = entry is not None and entry in BUSY and (episode.cause == QUEUE or entry.started_at)
+        if entry is not None and busy and episode.calm_at is None:
+            episode.details = details_of(episode.cause, entry)
+
+    def _packed(self, episode: Episode, now: float) -> SlowRow:
+        row, ahead = self._rows[episode], self._shared.clock.wall() - now
+        return SlowRow(
+            cause=episode.cause, consumer=row.consumer, tenant=row.tenant, connection=episode.evidence.connection,
+            since=ahead + episode.since, seconds=episode.worst, threshold=episode.evidence.threshold,
+            lasted=None if episode.open else episode.lasted(now),
+            closed_at=None if episode.closed_at is None else ahead + episode.closed_at, details=dict(episode.details),
+        )  # fmt: skip
+
+
+def attach(node: Node) -> None:
+    """Let a new node look for what is slow, unless that is switched off."""
+    shared = node.instruments
+    # Those of a node whose loop is gone see nothing any more, and what they had opened is over.
+    shared.watchers[:] = [watcher for watcher in shared.watchers if not isinstance(watcher, Lookout)]
+    for counts in shared.ledger:
+        counts.slow.clear()
+    if not shared.config.slow_detection:
+        return
+    lookout = Lookout(node)
+    shared.watchers.append(lookout)
+    node.add(lookout)
+    node.rank_slow, node.measure_process = lookout.ranked, lookout.measured
+    node.keep(lookout.run, "slowness")

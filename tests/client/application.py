@@ -1,0 +1,47 @@
+"""An echo, monitored and bare, for real servers to serve."""
+
+import os
+from typing import Any
+
+import django
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import URLRouter
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+django.setup()
+
+from django.urls import path
+
+from hub import MonitoredConsumerMixin, monitor
+
+
+class Bare(AsyncWebsocketConsumer):
+    """Says back what it hears; ``flood <n>``: n numbers; ``query``: the query that it sees; ``close <code>``."""
+
+    async def connect(self):
+        offered = list(self.scope["subprotocols"])
+        await self.accept(offered[0] if offered else None)
+
+    async def receive(self, text_data=None, bytes_data=None):
+        match (text_data or "").split():
+            case ["flood", number]:
+                for sent in range(int(number)):
+                    await self.send(text_data=str(sent))
+            case ["query"]:
+                await self.send(text_data="query " + self.scope["query_string"].decode())
+            case ["close", code]:
+                await self.close(int(code))
+            case _:
+                await self.send(text_data=text_data, bytes_data=bytes_data)
+
+
+class Echo(MonitoredConsumerMixin, Bare):
+    """The same, monitored, with short times."""
+
+    hub_heartbeat_interval = 0.4
+    hub_presence_timeout = 5
+
+
+ROUTES: dict[str, Any] = {"ws/bare/": Bare.as_asgi(), "ws/echo/": monitor(Echo.as_asgi())}
+
+application = URLRouter([path(route, served) for route, served in ROUTES.items()])

@@ -1,0 +1,34 @@
+"""The host's pages: the hub's, one that sends to a group, and what the host itself has counted."""
+
+from channels.layers import get_channel_layer
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path
+
+from tests.layers.consumers import handled, released
+
+
+async def publish(request: HttpRequest, group: str, count: int) -> JsonResponse:
+    """Send so many messages to a group."""
+    layer = get_channel_layer()
+    for number in range(count):
+        await layer.group_send(group, {"type": "room.message", "number": number})
+    return JsonResponse({})
+
+
+async def release(_: HttpRequest) -> JsonResponse:
+    """Let the handlers go on that hang."""
+    released.set()
+    return JsonResponse({})
+
+
+async def known(_: HttpRequest) -> JsonResponse:
+    """What reached the members, to hold against what the hub says."""
+    return JsonResponse(handled)
+
+
+urlpatterns = [
+    path("hub/", include("hub.web.urls")),
+    path("publish/<slug:group>/<int:count>/", publish),
+    path("release/", release),
+    path("known/", known),
+]

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from hub.bus.memory import MemoryBus
+from hub.clock import SYSTEM
+from hub.conf import Config
+from hub.core.events import Event
+from hub.core.ledger import UNKNOWN, Connection
+from hub.core.slowness import CALM, HANDLER, LOOP, PROCESS, SYNC_THREAD
+from hub.core.snapshot import NodeSnapshot, SlowRow
+from hub.instrument import busy
+from hub.instrument.state import Instruments
+from hub.node import slowness as module
+from hub.node.node import Node
+from hub.node.slowness import LOOK, RANKED, Lookout, attach
+from tests.handclock import HandClock
+from tests.node.test_evidence import Entry
+
+
+@pytest.fixture(autouse=True)
+def faults(monkeypatch) -> Counter[str]:
+    fresh: Counter[str] = Counter()
+    monkeypatch.setattr("hub.faults.FAULTS", fresh)
+    return fresh
+
+
+@pytest.fixture(autouse=True)
+def register(monkeypatch) -> set[Any]:
+    """Nothing is in dispatch but what this test puts there."""
+    fresh: set[Any] = set()
+    monkeypatch.setattr(busy, "BUSY", fresh)
+    monkeypatch.setattr(module, "BUSY", fresh)
+    return fresh
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def shared(clock) -> Instruments:
+    return Instruments(Config(events_per_second=2), clock)
+
+
+@pytest.fixture
+def events(shared) -> list[Event]:
+    sent: list[Event] = []
+    shared.listeners.append(sent.append)
+    return sent
+
+
+@pytest.fixture
+async def lookout(shared, clock) -> AsyncIterator[Lookout]:
+    """One that looks only when it is told to."""
+    node = Node(shared, MemoryBus(clock.monotonic, 100, 60.0))
+    made = Lookout(node)
+    shared.watchers.append(made)
+    node.rank_slow = made.ranked
+    yield made
+    await node.stop()
+
+
+def connected(shared: Instruments, entry: Entry | None = None) -> Connection:
+    connection = shared.ledger.open("chat", shared.clock.monotonic(), lambda: "north")
+    shared.accepted(connection)
+    if entry is not None:
+        entry.connection = connection
+        entry.started_at = shared.clock.monotonic()
+    return connection
+
+
+def slow(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.kind.startswith("slow.")]
+
+
+async def at_work(shared: Instruments, register: set[Any]) -> Entry:
+    """A consumer that waits in its handler."""
+    entry = Entry()
+    connected(shared, entry)
+    entry.task = asyncio.create_task(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    register.add(entry)
+    return entry
+
+
+def look(lookout: Lookout, clock: HandClock, seconds: float, late: float = 0.0) -> None:
+    clock.advance(seconds)
+    lookout.look(clock.now, late)
+
+
+# --- an episode on its way ----------------------------------------------------------------------------------------
+
+
+async def test_an_episode_is_counted_and_told_when_it_opens_and_when_it_closes(
+    lookout, shared, clock, events, register
+):
+    entry = await at_work(shared, register)
+    [counts] = shared.ledger
+    look(lookout, clock, 0.75)
+    [opened] = slow(events)
+    assert ("slow.opened", "warning", "north", "chat", str(entry.connection.number)) == (
+        opened.kind, opened.severity, opened.tenant, opened.consumer, opened.connection,
+    )  # fmt: skip
+    assert (HANDLER, 0.75, clock.wall() - 0.75) == tuple(opened.details[name] for name in ("cause", "seconds", "since"))
+    assert "sleep" == opened.details["function"]
+    assert ({HANDLER: 1}, {HANDLER: 1}) == (counts.slow, counts.slow_episodes)
+
+    entry.started_at = 0.0
+    register.clear()
+    look(lookout, clock, 0.25)
+    look(lookout, clock, CALM)
+    [_, closed] = slow(events)
+    assert ("slow.closed", "info", 1.0) == (closed.kind, closed.severity, closed.details["lasted"])
+    assert opened.details["line"] == closed.details["line"]
+    assert ({HANDLER: 0}, {HANDLER: 1}) == (counts.slow, counts.slow_episodes)
+    entry.task.cancel()
+
+
+async def test_a_connection_that_ends_takes_its_episodes_with_it(lookout, shared, clock, events, register):
+    entry = await at_work(shared, register)
+    look(lookout, clock, 1.0)
+    shared.ended(entry.connection, None)
+    assert ["slow.opened", "slow.closed"] == [event.kind for event in slow(events)]
+    assert [0] == [counts.slow[HANDLER] for counts in shared.ledger]
+    entry.task.cancel()
+
+
+async def test_a_wave_is_a_few_events_and_a_summary(lookout, shared, clock, events, register):
+    entries = [await at_work(shared, register) for _ in range(5)]
+    look(lookout, clock, 1.0)
+    assert 2 == len(slow(events))
+    [summary] = [event for event in shared.limiter.summaries(0.0) if event.kind == "slow.opened"]
+    assert (3, "north", "chat") == (summary.count, summary.tenant, summary.consumer)
+    assert [5] == [counts.slow[HANDLER] for counts in shared.ledger]
+    for entry in entries:
+        entry.task.cancel()
+
+
+# --- the process itself -------------------------------------------------------------------------------------------
+
+
+async def test_a_blocked_loop_that_nobody_could_look_at_says_so(lookout, clock, events):
+    look(lookout, clock, 2.0, late=1.5)
+    [opened] = slow(events)
+    assert (LOOP, 1.5, UNKNOWN, "") == (
+        opened.details["cause"], opened.details["seconds"], opened.consumer, opened.connection,
+    )  # fmt: skip
+    assert "unknown" in str(opened.details["waits"])
+    look(lookout, clock, 0.1)
+    look(lookout, clock, CALM)
+    assert "slow.closed" == slow(events)[-1].kind
+    assert 3 == lookout.loop_lag.count
+
+
+async def test_whoever_blocks_the_loop_is_named(lookout, shared, clock, events):
+    connection = connected(shared)
+    import sys
+
+    lookout.watchdog._samples.add((connection, "chat"), [sys._getframe()])
+    look(lookout, clock, 2.0, late=1.5)
+    [opened] = slow(events)
+    assert ("chat", "north", str(connection.number)) == (opened.consumer, opened.tenant, opened.connection)
+    assert "test_whoever_blocks_the_loop_is_named" == opened.details["function"]
+
+
+async def test_a_small_delay_of_the_loop_is_no_episode(lookout, clock, events):
+    look(lookout, clock, 0.5, late=0.4)
+    assert [] == slow(events)
+
+
+async def test_the_wait_for_the_shared_thread_is_an_episode_of_the_process(lookout, clock, events):
+    lookout.watchdog.probe._waits += [0.001, 2.0]
+    look(lookout, clock, 0.1)
+    [opened] = slow(events)
+    assert (SYNC_THREAD, 2.0) == (opened.details["cause"], opened.details["seconds"])
+    assert 2 == lookout.sync_wait.count
+    assert {PROCESS} == set(lookout.episodes.of(SYNC_THREAD))
+
+
+async def test_the_shared_thread_is_asked_only_while_somebody_is_connected(lookout, shared):
+    assert not lookout._wanted()
+    connections = [connected(shared), connected(shared)]
+    assert lookout._wanted()
+    for connection in connections:
+        shared.ended(connection, None)
+    assert not lookout._wanted()
+
+
+# --- what the fleet is told ---------------------------------------------------------------------------------------
+
+
+async def test_the_worst_travel_with_the_snapshot(lookout, shared, clock, register):
+    entry = await at_work(shared, register)
+    look(lookout, clock, 0.75)
+    clock.advance(0.25)
+    snapshot = NodeSnapshot.unpack((await lookout._node.snapshot()).pack())
+    [row] = [SlowRow(*packed) for packed in snapshot.slow]
+    assert (HANDLER, "chat", "north", str(entry.connection.number)) == row[:4]
+    assert (clock.wall() - 1.0, 0.75, 0.5, None, None) == row[4:9]
+    assert "sleep" == row.details["function"]
+    entry.task.cancel()
+
+
+async def test_where_it_waits_is_looked_up_anew(lookout, shared, clock, register):
+    entry = await at_work(shared, register)
+    look(lookout, clock, 0.75)
+    entry.task.cancel()
+
+    async def elsewhere() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    entry.task = asyncio.create_task(elsewhere())
+    await asyncio.sleep(0)
+    [row] = [SlowRow(*packed) for packed in lookout.ranked()]
+    assert "elsewhere" == row.details["function"]
+    entry.task.cancel()
+
+
+async def test_what_is_forgotten_is_forgotten_everywhere(lookout, shared, clock, register):
+    entry = await at_work(shared, register)
+    look(lookout, clock, 1.0)
+    shared.ended(entry.connection, None)
+    assert 1 == len(lookout.ranked()) == len(lookout._rows)
+    clock.advance(3600)
+    assert [] == lookout.ranked()
+    assert 0 == len(lookout._rows) == len(lookout._entries)
+    entry.task.cancel()
+
+
+async def test_the_list_is_cut(lookout, shared, clock, register):
+    entries = [await at_work(shared, register) for _ in range(RANKED + 10)]
+    look(lookout, clock, 1.0)
+    assert RANKED == len(lookout.ranked())
+    for entry in entries:
+        entry.task.cancel()
+
+
+# --- its life -----------------------------------------------------------------------------------------------------
+
+
+async def made_node(**settings: Any) -> Node:
+    shared = Instruments(Config(**settings), SYSTEM)
+    return Node(shared, MemoryBus(SYSTEM.monotonic, 100, 60.0))
+
+
+async def test_it_looks_by_itself_and_ends_with_its_node(faults):
+    node = await made_node()
+    attach(node)
+    lookout = node.part(Lookout)
+    assert [lookout] == node.instruments.watchers
+    await asyncio.sleep(5 * LOOK)
+    assert lookout.loop_lag.count >= 2
+    assert lookout.watchdog._thread.is_alive()
+    await node.stop()
+    await asyncio.to_thread(lookout.watchdog._thread.join, 5)
+    assert not lookout.watchdog._thread.is_alive()
+    assert [] == node.instruments.watchers
+    assert Counter() == faults
+
+
+async def test_a_fault_in_one_look_is_counted_and_the_next_one_comes(monkeypatch, faults):
+    node = await made_node()
+    attach(node)
+    monkeypatch.setattr(node.part(Lookout), "look", lambda *_: 1 / 0)
+    await asyncio.sleep(5 * LOOK)
+    await node.stop()
+    assert faults["slowness"] >= 2
+
+
+async def test_switched_off_it_is_not_there():
+    node = await made_node(slow_detection=False)
+    attach(node)
+    assert [] == node.instruments.watchers
+    assert [] == node.rank_slow()
+    with pytest.raises(KeyError):
+        node.part(Lookout)
+
+
+async def test_the_next_node_begins_with_nothing_slow():
+    node = await made_node()
+    attach(node)
+    node.instruments.ledger.row("chat", "north").slow[HANDLER] = 3
+    second = Node(node.instruments, node.bus)
+    attach(second)
+    assert [second.part(Lookout)] == node.instruments.watchers
+    assert {} == node.instruments.ledger.row("chat", "north").slow
+    await asyncio.sleep(0)
+    await node.stop()
+    await second.stop()

@@ -1,0 +1,93 @@
+"""Consumers of a host that are slow when they are told to, each in its own way; what is to be found is marked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
+
+from hub import MonitoredConsumerMixin
+
+
+async def look_up(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # waits here
+
+
+def reckon(seconds: float) -> None:
+    time.sleep(seconds)  # holds the shared thread here
+
+
+class Slow(MonitoredConsumerMixin, AsyncWebsocketConsumer):
+    """Does as it is told: ``<what> <seconds>``; answers when it is done."""
+
+    hub_consumer = "slow"
+
+    def get_hub_tenant(self) -> str:
+        return str(self.scope["url_route"]["kwargs"]["tenant"])
+
+    async def receive(self, text_data: str = "", bytes_data: Any = None) -> None:
+        what, _, seconds = text_data.partition(" ")
+        await getattr(self, what)(float(seconds or 0))
+        await self.send(text_data=text_data)
+
+    async def echo(self, seconds: float) -> None:
+        """Healthy."""
+
+    async def wait(self, seconds: float) -> None:
+        await look_up(seconds)
+
+    async def block(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 - blocks the loop here
+
+    async def thread(self, seconds: float) -> None:
+        await sync_to_async(reckon)(seconds)
+
+    async def flood(self, seconds: float) -> None:
+        """Send more than any buffer takes, for so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await self.send(text_data="x" * 65_536)
+            await asyncio.sleep(0.01)
+
+
+class Impatient(Slow):
+    hub_consumer = "impatient"
+    hub_slow_threshold_ms = 200
+
+
+class Patient(Slow):
+    hub_consumer = "patient"
+    hub_slow_threshold_ms = 60_000
+
+
+class Wrapped(Slow):
+    """In Channels' own loop."""
+
+    hub_consumer = "wrapped"
+    hub_inbox = False
+    hub_sweep = False
+
+
+class Twin(Slow):
+    """Healthy all the time."""
+
+    hub_consumer = "twin"
+
+
+class SyncSlow(MonitoredConsumerMixin, WebsocketConsumer):
+    """As `Slow`, in the thread that all sync code shares."""
+
+    hub_consumer = "sync_slow"
+
+    def receive(self, text_data: str = "", bytes_data: Any = None) -> None:
+        what, _, seconds = text_data.partition(" ")
+        if what == "work":
+            time.sleep(float(seconds))  # works here
+        self.send(text_data=text_data)
+
+
+class SyncTwin(SyncSlow):
+    hub_consumer = "sync_twin"
