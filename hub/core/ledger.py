@@ -203,12 +203,14 @@ class Connection:
         groups: Presence groups it is in.
         link: Its tie to a channel layer; None where it has none, or one that is not instrumented.
         policy: How long a member may be silent; None where presence is off.
+        touched: Something was sent to it since it was last looked at (`hub.instrument.busy.SENT`), or nobody looks.
     """
 
     __slots__ = (
         "accepted_at", "arrived_at", "asked", "broken", "closing", "code", "consumer", "control", "counts", "early",
         "failure", "groups", "heard_at", "inbound_type", "link", "member", "member_of", "number", "opened_at",
         "outbound_type", "owner", "policy", "raw_receive", "raw_send", "reading", "state", "tenant_of",
+        "touched",
     )  # fmt: skip
 
     def __init__(self, number: int, consumer: str, opened_at: float, tenant_of: Callable[[], str]) -> None:
@@ -239,6 +241,7 @@ class Connection:
         self.groups: frozenset[str] = NO_GROUPS
         self.link: Linked | None = None
         self.policy: Policy | None = None
+        self.touched = False
 
 
 class Ledger:

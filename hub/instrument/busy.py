@@ -1,8 +1,10 @@
 """
-The register of what is in dispatch: whoever looks for slow handlers looks at nothing else.
+Two registers of where something happens: whoever looks for what is slow looks at nothing else.
 
-An entry is made when an inbox wakes or a loop that is not ours dispatches, and goes when it idles; so that finding
-out what hangs costs nothing for connections at rest, however many there are, and next to nothing a message.
+Of what is in dispatch: an entry is made when an inbox wakes or a loop that is not ours dispatches, and goes when it
+idles. Of what was sent to: an entry is made by the first frame to a connection, and stands until somebody has looked;
+until then a frame asks one flag of its connection. So that finding out what hangs costs nothing for connections at
+rest, however many there are, and next to nothing a message.
 """
 
 import asyncio
@@ -26,7 +28,7 @@ class Backlog(Protocol):
 
 class AtWork(Protocol):
     """
-    One connection while its consumer runs.
+    One connection while its consumer runs, or while something was sent to its client.
 
     Attributes:
         task: That of the consumer's loop.
@@ -44,3 +46,5 @@ class AtWork(Protocol):
 
 #: Everything in dispatch in this process.
 BUSY: set[AtWork] = set()
+#: Connections of this process that something was sent to since they were last looked at, and what stands for each.
+SENT: dict[Connection, AtWork] = {}

@@ -13,7 +13,7 @@ from channels.exceptions import StopConsumer
 
 from hub.core.latency import LATENCY_BOUNDS
 from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
-from hub.instrument.busy import BUSY, Backlog
+from hub.instrument.busy import BUSY, SENT, Backlog
 from hub.instrument.control import ControlFrames
 from hub.instrument.inbox import (
     CONTROL,
@@ -74,12 +74,17 @@ class Observer:
         # On the hot path: names are bound here, once per connection.
         connection, settle = self.connection, self.instruments.ledger.settle
         label = None if self._type_of is None else self.label
+        connection.touched = not self.instruments.config.slow_detection
 
         async def observed_send(message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
             if type(message) is not dict or message.get("type") != "websocket.send":
                 return await self._send_control(send, message)
             if connection.closing:
                 return await self._send_after_close(send, message)
+            if not connection.touched:
+                # Before it is sent: where the client does not read, that may take for ever.
+                connection.touched = True
+                SENT[connection] = self
             try:
                 result = await send(message)
             except OSError:

@@ -5,11 +5,24 @@ The attributes are private to the servers, so each probe looks before it leaps: 
 changed, gives None, which means *unknown*.
 """
 
+import socket
+import struct
 from collections.abc import Mapping
 from typing import Any
 
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ as SIOCOUTQ
+except ImportError:  # pragma: no cover - not a POSIX system
+    SIOCOUTQ = 0
+
 #: RFC 6455, section 7.4.1: a close frame came, without a code in it.
 CODE_NO_STATUS = 1005
+
+_INT = struct.Struct("=i")
+#: linux/tcp.h, struct tcp_info: how long it is up to and with tcpi_bytes_acked, and where that stands.
+_TCP_INFO_BYTES = 128
+_BYTES_ACKED = struct.Struct("=120xQ")
 
 
 def outbound_bytes(raw_send: object) -> int | None:
@@ -25,9 +38,46 @@ def outbound_bytes(raw_send: object) -> int | None:
         return None
 
 
+def kernel_bytes(raw_send: object) -> int | None:
+    """
+    Bytes that the kernel has taken and the other end has not acknowledged; None where there is nobody to ask.
+
+    Linux only (``SIOCOUTQ``, tcp(7)); other systems give something else under that name.
+    """
+    if not hasattr(socket, "TCP_INFO"):  # pragma: no cover - the other systems
+        return None
+    try:
+        unsent: int = _INT.unpack(ioctl(_socket(raw_send).fileno(), SIOCOUTQ, bytes(_INT.size)))[0]
+    except (AttributeError, IndexError, OSError, TypeError, ValueError):
+        return None
+    return unsent
+
+
+def acknowledged_bytes(raw_send: object) -> int | None:
+    """Bytes that the other end's kernel has acknowledged since the connection began; Linux only, since 4.1."""
+    try:
+        told = _socket(raw_send).getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        acknowledged: int = _BYTES_ACKED.unpack(told)[0]
+    except (AttributeError, IndexError, OSError, TypeError, ValueError, struct.error):
+        return None
+    return acknowledged
+
+
 def drops_empty_frames(raw_send: object) -> bool:
     """Whether the server swallows frames without a payload: Daphne does."""
     return hasattr(raw_send, "args")
+
+
+def send_never_waits(raw_send: object) -> bool:
+    """Whether ``send`` returns at once, whatever the client does: Daphne's does."""
+    return hasattr(raw_send, "args")
+
+
+def _socket(raw_send: Any) -> Any:  # noqa: ANN401 - a server's private object
+    """The socket behind a connection; asked anew each time, for its number may be another's once it is closed."""
+    if hasattr(raw_send, "args"):
+        return raw_send.args[0].transport.socket
+    return raw_send.__self__.transport.get_extra_info("socket")
 
 
 def broke_off(raw_send: object, disconnect: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from hub.core.events import Detail, Event, EventLimiter
 from hub.core.ledger import Connection, Ledger
 from hub.core.redaction import redact
 from hub.faults import record_fault
+from hub.instrument.busy import SENT
 
 #: Parts of paths that are no code of the host's.
 LIBRARIES = ("site-packages", "dist-packages", f"{os.sep}hub{os.sep}instrument{os.sep}", f"{os.sep}asyncio{os.sep}")
@@ -136,6 +137,9 @@ def _let_go(connection: Connection) -> None:
     """Presence keeps the record for a while: it must not keep the consumer alive, nor the server's side."""
     connection.tenant_of, connection.member_of = str, None
     connection.raw_receive = connection.raw_send = None
+    SENT.pop(connection, None)
+    # What it is still sent concerns nobody.
+    connection.touched = True
 
 
 def _where(error: Exception) -> dict[str, Detail]:

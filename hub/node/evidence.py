@@ -16,7 +16,6 @@ from hub.core.redaction import redact
 from hub.core.slowness import CLIENT, HANDLER, QUEUE, RELEASE, Evidence, Slowness
 from hub.instrument.busy import AtWork
 from hub.instrument.inbox import kind_of
-from hub.instrument.servers import outbound_bytes
 from hub.instrument.stacks import await_chain, dispatched, place, running_calls, sends, thread_call
 from hub.instrument.watchdog import LATE
 
@@ -97,13 +96,13 @@ class Gatherer:
         """Nothing is in dispatch, and the loop was in time: that counts as a look."""
         self._looked_at = now
 
-    def _taken(self, since: float, now: float) -> float:
+    def taken(self, since: float, now: float) -> float:
         """Seconds since then in which the loop was not blocked."""
         return now - since - sum(max(0.0, end - max(begin, since)) for begin, end in self._blockages if end > since)
 
     def _look_at_handler(self, entry: AtWork, now: float, found: Found) -> None:
         since, excused = entry.started_at, self._excused.get(entry, 0.0)
-        seconds = self._taken(max(since, excused), now)
+        seconds = self.taken(max(since, excused), now)
         if seconds > entry.threshold:
             self._held[entry] = now
         cause = self._known_cause(entry)
@@ -115,6 +114,9 @@ class Gatherer:
             if cause is None:
                 # It waits for the shared thread, which somebody else holds: its own time begins when it gets it.
                 self._excused[entry] = self._held[entry] = now
+        elif cause == CLIENT:
+            # That its client is behind may be known otherwise, and says nothing of what its handler is at.
+            cause = None
         if cause is not None and seconds > RELEASE * entry.threshold:
             found.add(cause, entry, seconds)
 
@@ -140,21 +142,25 @@ class Gatherer:
         return self._calls.get(token)
 
     def _look_at_queue(self, entry: AtWork, oldest: float, now: float, found: Found) -> None:
-        seconds = self._taken(max(oldest, self._held.get(entry, 0.0)), now)
+        seconds = self.taken(max(oldest, self._held.get(entry, 0.0)), now)
         if seconds > RELEASE * entry.threshold:
             found.add(QUEUE, entry, seconds)
 
 
 def details_of(cause: str, entry: AtWork) -> dict[str, Detail]:
-    """What an operator should know of a slow connection: at which message it is, and where it waits."""
+    """
+    What an operator should know of a slow connection: at which message it is, and where it waits.
+
+    Of a slow client: which send waits for it; nothing where none does, whatever else the consumer may be at.
+    """
     frames = await_chain(entry.task)
     call = thread_call(frames)
     running = None if call is None else running_calls().get(call[0])
+    if cause == CLIENT and not sends(frames) and not (running and sends(running)):
+        return {}
     known = entry.connection.inbound_type or kind_of(dispatched(frames))
     details: dict[str, Detail] = {"message": redact(known)} if known else {}
     details |= place(running or frames)
     if entry.inbox is not None and (cause == QUEUE or entry.inbox.waiting()):
         details["waiting"] = entry.inbox.waiting()
-    if cause == CLIENT:
-        details["unsent_bytes"] = outbound_bytes(entry.connection.raw_send)
     return details

@@ -1,7 +1,8 @@
 """
 The lookout: ten times a second it looks for what is slow, and tells of each episode when it opens and when it closes.
 
-It looks at what is in dispatch (`hub.instrument.busy`), never at all connections, and at what the watchdog has seen.
+It looks at what is in dispatch and at what was sent to (`hub.instrument.busy`), never at all connections, and at what
+the watchdog has seen.
 """
 
 import asyncio
@@ -11,11 +12,12 @@ from hub.core.events import Detail, Event
 from hub.core.latency import LATENCY_BOUNDS, Histogram
 from hub.core.ledger import UNKNOWN, Connection, Counts, increment
 from hub.core.metrics import Packed
-from hub.core.slowness import LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
+from hub.core.slowness import CLIENT, LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
 from hub.core.snapshot import SlowRow
 from hub.faults import record_fault
-from hub.instrument.busy import BUSY, AtWork
+from hub.instrument.busy import BUSY, SENT, AtWork
 from hub.instrument.watchdog import LATE, Watchdog, Who
+from hub.node.clients import Clients
 from hub.node.evidence import Gatherer, details_of
 from hub.node.node import Node
 
@@ -49,6 +51,7 @@ class Lookout:
         self.sync_wait = Histogram(LATENCY_BOUNDS)
         self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
         self._gatherer = Gatherer(self.episodes, self._monotonic())
+        self._clients = Clients()
         self._connections = self._shared.ledger.active
         self._rows: dict[Episode, Counts] = {}
         self._entries: dict[Episode, AtWork] = {}
@@ -83,6 +86,7 @@ class Lookout:
     def ended(self, connection: Connection) -> None:
         """See `hub.instrument.state.Watcher`."""
         self._connections -= 1
+        self._clients.forget(connection)
         for episode in self.episodes.end(connection.number, self._monotonic()):
             self._closed(episode)
 
@@ -118,10 +122,13 @@ class Lookout:
         """
         self.loop_lag.observe(late)
         sync_thread = self._sync_thread(now)
-        if late <= LATE and not BUSY and not sync_thread and self.episodes.well:
+        if late <= LATE and not BUSY and not self._clients and not sync_thread and self.episodes.well:
             self._gatherer.rest(now)
             return
         found = self._gatherer.look(list(BUSY), now, late)
+        for entry, seconds in self._clients.look(now, self._gatherer.taken):
+            # Its consumer may wait for it in send as well: an episode is as bad as the worst that is known of it.
+            found.add(CLIENT, entry, seconds)
         found.evidence[LOOP] = self._loop(late)
         found.evidence[SYNC_THREAD] = sync_thread
         for cause, evidence in found.evidence.items():
@@ -201,9 +208,14 @@ class Lookout:
     def _complete(self, episode: Episode) -> None:
         """Look where it waits, as long as it does."""
         entry = self._entries.get(episode)
-        busy = entry is not None and entry in BUSY and (episode.cause == QUEUE or entry.started_at)
-        if entry is not None and busy and episode.calm_at is None:
-            episode.details = details_of(episode.cause, entry)
+        if entry is None or episode.calm_at is not None:
+            return
+        busy = entry in BUSY and (episode.cause == QUEUE or entry.started_at)
+        details = details_of(episode.cause, entry) if busy else {}
+        if episode.cause == CLIENT:
+            details |= self._clients.details(entry, self._monotonic())
+        if details:
+            episode.details = details
 
     def _packed(self, episode: Episode, now: float) -> SlowRow:
         row, ahead = self._rows[episode], self._shared.clock.wall() - now
@@ -222,6 +234,7 @@ def attach(node: Node) -> None:
     shared.watchers[:] = [watcher for watcher in shared.watchers if not isinstance(watcher, Lookout)]
     for counts in shared.ledger:
         counts.slow.clear()
+    SENT.clear()
     if not shared.config.slow_detection:
         return
     lookout = Lookout(node)

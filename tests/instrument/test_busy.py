@@ -10,7 +10,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 
 from hub import MonitoredConsumerMixin
 from hub.core.errors import ConfigurationError
-from hub.instrument.busy import BUSY, DEFAULT_THRESHOLD
+from hub.instrument.busy import BUSY, DEFAULT_THRESHOLD, SENT
 from hub.instrument.stacks import await_chain, dispatched, running_calls, sends, thread_call
 from tests.instrument.peer import Peer
 
@@ -161,6 +161,53 @@ async def test_a_consumer_that_waits_for_the_server_to_take_a_frame_is_seen_to(s
     room.set()
     assert "one" == (await peer.next())["text"]
     await settled(lambda: not any(sends(where(entry)) for entry in BUSY))
+    await peer.disconnect()
+
+
+# --- what was sent to ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def nobody_sent_to():
+    SENT.clear()
+    yield
+    assert {} == SENT
+
+
+@pytest.mark.parametrize("consumer", [Waiting, Wrapped])
+async def test_the_first_frame_puts_a_connection_there_and_the_next_ones_once_somebody_has_looked(peer_of, consumer):
+    peer = await peer_of(consumer)
+    peer.scope["go_on"].set()
+    assert {} == SENT
+    assert "one" == await peer.ask("one")
+    [(connection, entry)] = SENT.items()
+    assert (connection, DEFAULT_THRESHOLD, True) == (entry.connection, entry.threshold, connection.touched)
+    SENT.clear()
+    assert "two" == await peer.ask("two")
+    assert {} == SENT
+    connection.touched = False
+    assert "three" == await peer.ask("three")
+    assert {connection} == set(SENT)
+
+
+@pytest.mark.parametrize("end", ["disconnect", "cancel"])
+async def test_a_connection_that_has_ended_does_not_stand_there(peer_of, end):
+    peer = await peer_of(Waiting)
+    peer.scope["go_on"].set()
+    await peer.ask("one")
+    [connection] = SENT
+    await getattr(peer, end)()
+    assert {} == SENT
+    assert connection.touched, "a frame after the end would put it there again"
+
+
+async def test_switched_off_nobody_is_put_there(setup):
+    setup(SLOW_DETECTION=False)
+    peer = Peer(Waiting.as_asgi(), go_on=asyncio.Event())
+    await peer.connect()
+    peer.scope["go_on"].set()
+    await peer.ask("one")
+    assert {} == SENT
     await peer.disconnect()
 
 

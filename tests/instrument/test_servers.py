@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
 import pytest
 from twisted.internet import abstract
 
-from hub.instrument.servers import broke_off, outbound_bytes
+from hub.instrument.servers import acknowledged_bytes, broke_off, kernel_bytes, outbound_bytes, send_never_waits
 from tests.instrument.peer import Peer
+from tests.support.tcp import read, tcp_pair
 
 
 class DaphneTransport(abstract.FileDescriptor):
@@ -58,6 +60,60 @@ async def test_what_waits_in_uvicorn_is_read_from_asyncio_s_transport():
     theirs.close()
 
 
+@pytest.fixture
+def tcp() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with tcp_pair() as pair:
+        yield pair
+
+
+def test_what_waits_in_the_kernel_is_read_from_daphne_s_socket_as_long_as_there_is_one(tcp):
+    ours, theirs = tcp
+    transport = DaphneTransport(reactor=cast("Any", object()))
+    send = partial(handle_reply, Protocol(transport))
+    assert (kernel_bytes(send), acknowledged_bytes(send)) == (None, None)
+    transport.socket = ours
+    began = acknowledged_bytes(send)
+    assert kernel_bytes(send) == 0
+    assert began is not None
+    taken = ours.send(b"x" * 1_000_000)
+    waiting = kernel_bytes(send)
+    assert waiting is not None
+    assert 0 < waiting <= taken
+    read(theirs, taken)
+    assert acknowledged_bytes(send) == began + taken
+    assert kernel_bytes(send) == 0
+    ours.close()
+    assert (kernel_bytes(send), acknowledged_bytes(send)) == (None, None)
+
+
+async def test_what_waits_in_the_kernel_is_read_from_uvicorn_s_socket(tcp):
+    ours, _ = tcp
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+    send = Protocol(transport).send
+    assert kernel_bytes(send) == 0
+    transport.write(b"x" * 10_000_000)
+    assert (kernel_bytes(send) or 0) > 0
+    assert acknowledged_bytes(send) is not None
+    transport.abort()
+    await asyncio.sleep(0)
+    assert (kernel_bytes(send), acknowledged_bytes(send)) == (None, None)
+
+
+async def test_a_socket_that_is_none_of_tcp_tells_nothing_of_what_has_arrived():
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+    assert acknowledged_bytes(Protocol(transport).send) is None
+    transport.abort()
+    theirs.close()
+
+
+def test_only_daphne_s_send_never_waits():
+    assert send_never_waits(partial(handle_reply, Protocol(None)))
+    assert not send_never_waits(Protocol(None).send)
+    assert not send_never_waits(None)
+
+
 @pytest.mark.parametrize(
     "send",
     [
@@ -73,7 +129,7 @@ async def test_what_waits_in_uvicorn_is_read_from_asyncio_s_transport():
     ids=lambda send: type(send).__name__,
 )
 def test_of_an_unknown_server_nothing_is_known(send):
-    assert outbound_bytes(send) is None
+    assert (outbound_bytes(send), kernel_bytes(send), acknowledged_bytes(send)) == (None, None, None)
 
 
 @pytest.mark.parametrize(

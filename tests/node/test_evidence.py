@@ -222,6 +222,6 @@ async def test_the_details_say_where_and_how_many_wait(running):
     assert "chat.say" == details_of(HANDLER, entry)["message"]
 
 
-async def test_what_a_slow_client_leaves_unread_is_unknown_where_the_server_does_not_say(running):
+async def test_where_a_consumer_waits_that_is_not_in_send_is_no_matter_of_its_client(running):
     entry = await running(Entry(), asyncio.sleep(60))
-    assert details_of(CLIENT, entry)["unsent_bytes"] is None
+    assert {} == details_of(CLIENT, entry)

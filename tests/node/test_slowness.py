@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +10,13 @@ import pytest
 from hub.bus.memory import MemoryBus
 from hub.clock import SYSTEM
 from hub.conf import Config
+from hub.core.control import Heartbeat, Negotiated
 from hub.core.events import Event
 from hub.core.ledger import UNKNOWN, Connection
-from hub.core.slowness import CALM, HANDLER, LOOP, PROCESS, SYNC_THREAD
+from hub.core.slowness import CALM, CLIENT, HANDLER, LOOP, PROCESS, SYNC_THREAD
 from hub.core.snapshot import NodeSnapshot, SlowRow
 from hub.instrument import busy
+from hub.instrument.busy import SENT
 from hub.instrument.state import Instruments
 from hub.node import slowness as module
 from hub.node.node import Node
@@ -141,6 +143,81 @@ async def test_a_wave_is_a_few_events_and_a_summary(lookout, shared, clock, even
     assert [5] == [counts.slow[HANDLER] for counts in shared.ledger]
     for entry in entries:
         entry.task.cancel()
+
+
+# --- clients ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sent() -> Iterator[dict[Connection, Any]]:
+    SENT.clear()
+    yield SENT
+    SENT.clear()
+
+
+def sent_to(shared: Instruments, entry: Entry) -> Negotiated:
+    """Its client speaks control frames, and was sent one frame that it has not confirmed."""
+    control = entry.connection.control = Negotiated(lambda: None)
+    control.heartbeat(Heartbeat(0), shared.clock.monotonic())
+    control.frames_sent = 1
+    SENT[entry.connection] = entry  # type: ignore[assignment]
+    return control
+
+
+async def test_a_client_that_is_behind_is_told_with_what_is_known_of_it_and_closed_when_it_has_caught_up(
+    lookout, shared, clock, events, sent
+):
+    entry = Entry()
+    connected(shared, entry)
+    control = sent_to(shared, entry)
+    look(lookout, clock, 0.125)
+    look(lookout, clock, 0.5)
+    assert [] == slow(events)
+    look(lookout, clock, 0.125)
+    [opened] = slow(events)
+    assert (CLIENT, 0.625, 1, 0.625) == tuple(
+        opened.details[name] for name in ("cause", "seconds", "frames_behind", "oldest_seconds")
+    )
+    assert ("chat", "north", str(entry.connection.number)) == (opened.consumer, opened.tenant, opened.connection)
+    assert "unsent_bytes" in str(opened.details["unknown"])
+    assert [CLIENT] == [SlowRow(*packed).cause for packed in lookout.ranked()]
+    assert [{CLIENT: 1}] == [counts.slow for counts in shared.ledger]
+    control.confirm(1, clock.monotonic())
+    look(lookout, clock, 0.125)
+    look(lookout, clock, CALM)
+    assert ["slow.opened", "slow.closed"] == [event.kind for event in slow(events)]
+    assert [{CLIENT: 0}] == [counts.slow for counts in shared.ledger]
+    assert {} == sent
+
+
+async def test_a_slow_handler_and_its_slow_client_are_two_episodes_each_with_its_own_evidence(
+    lookout, shared, clock, events, register, sent
+):
+    entry = await at_work(shared, register)
+    sent_to(shared, entry)
+    look(lookout, clock, 0.125)
+    look(lookout, clock, 0.625)
+    by_cause = {event.details["cause"]: event.details for event in slow(events)}
+    assert {HANDLER, CLIENT} == set(by_cause)
+    assert "sleep" == by_cause[HANDLER]["function"]
+    assert "frames_behind" not in by_cause[HANDLER]
+    assert 1 == by_cause[CLIENT]["frames_behind"]
+    assert "line" not in by_cause[CLIENT]
+    shared.ended(entry.connection, None)
+    assert 4 == len(slow(events)) or shared.limiter.summaries(0.0)
+    assert [{HANDLER: 0, CLIENT: 0}] == [counts.slow for counts in shared.ledger]
+    entry.task.cancel()
+
+
+async def test_a_client_that_is_behind_when_the_next_node_begins_is_not_looked_at_by_it(sent):
+    node = await made_node()
+    entry = Entry()
+    connected(node.instruments, entry)
+    sent_to(node.instruments, entry)
+    attach(node)
+    assert {} == sent
+    await asyncio.sleep(0)
+    await node.stop()
 
 
 # --- the process itself -------------------------------------------------------------------------------------------
