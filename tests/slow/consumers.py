@@ -52,6 +52,27 @@ class Slow(MonitoredConsumerMixin, AsyncWebsocketConsumer):
             await self.send(text_data="x" * 65_536)
             await asyncio.sleep(0.01)
 
+    async def stream(self, frames_per_second: float) -> None:
+        """From now on, send small frames beside the handler."""
+        self.start_streaming(frames_per_second, 100)
+
+    async def pour(self, frames_per_second: float) -> None:
+        """The same with frames that fill any buffer."""
+        self.start_streaming(frames_per_second, 262_144)
+
+    def start_streaming(self, frames_per_second: float, size: int) -> None:
+        async def streaming() -> None:
+            while True:
+                await self.send(text_data="x" * size)
+                await asyncio.sleep(1 / frames_per_second)
+
+        self.streaming = asyncio.create_task(streaming())
+
+    async def disconnect(self, code: int) -> None:
+        if hasattr(self, "streaming"):
+            self.streaming.cancel()
+            await asyncio.gather(self.streaming, return_exceptions=True)
+
 
 class Impatient(Slow):
     hub_consumer = "impatient"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
+import sys
 import time
 from contextlib import AsyncExitStack
 from typing import Any, Self
@@ -13,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.feed.site import Cookies, feed
 from tests.slow import consumers
+from tests.support.processes import ROOT
 from tests.support.servers import Server
 
 WAIT = 10.0
@@ -29,6 +32,25 @@ def line_of(mark: str) -> int:
     lines = inspect.getsource(consumers).splitlines()
     [found] = [number for number, line in enumerate(lines, start=1) if line.endswith(f"# {mark}") or mark in line]
     return found
+
+
+class Reader:
+    """A client that can be stopped."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    def stop(self) -> float:
+        """It does nothing any more. Returns when, in seconds since the epoch."""
+        self.process.send_signal(signal.SIGSTOP)
+        return time.time()
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    async def end(self) -> None:
+        self.process.kill()
+        await self.process.communicate()
 
 
 class Stage:
@@ -67,6 +89,18 @@ class Stage:
         """A client of a consumer, connected until the end of the test."""
         url = f"{self.site.ws_url}/{tenant}/{consumer}/"
         return await self._exits.enter_async_context(connect(url, compression=None, max_size=None, **options))
+
+    async def reader(self, consumer: str, first: str = "stream 50", tenant: str = "acme") -> Reader:
+        """A negotiated client that reads in a process of its own, until the end of the test."""
+        url = f"{self.site.ws_url}/{tenant}/{consumer}/"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.slow.reader", url, first, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        reader = Reader(process)
+        self._exits.push_async_callback(reader.end)
+        async with asyncio.timeout(WAIT):
+            assert b"reads\n" == await reader.process.stdout.readline()  # type: ignore[union-attr]
+        return reader
 
     async def twin(self, consumer: str = "twin") -> None:
         """A client that sends and gets an answer, fifty times a second, until the end of the test."""
