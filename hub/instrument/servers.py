@@ -7,14 +7,13 @@ changed, gives None, which means *unknown*.
 
 import socket
 import struct
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-try:
+if sys.platform == "linux":
     from fcntl import ioctl
-    from termios import TIOCOUTQ as SIOCOUTQ
-except ImportError:  # pragma: no cover - not a POSIX system
-    SIOCOUTQ = 0
+    from termios import TIOCOUTQ
 
 #: RFC 6455, section 7.4.1: a close frame came, without a code in it.
 CODE_NO_STATUS = 1005
@@ -42,12 +41,12 @@ def kernel_bytes(raw_send: object) -> int | None:
     """
     Bytes that the kernel has taken and the other end has not acknowledged; None where there is nobody to ask.
 
-    Linux only (``SIOCOUTQ``, tcp(7)); other systems give something else under that name.
+    Linux only (``SIOCOUTQ``, tcp(7), which is called ``TIOCOUTQ`` as well); elsewhere it means something else.
     """
-    if not hasattr(socket, "TCP_INFO"):  # pragma: no cover - the other systems
+    if sys.platform != "linux":
         return None
     try:
-        unsent: int = _INT.unpack(ioctl(_socket(raw_send).fileno(), SIOCOUTQ, bytes(_INT.size)))[0]
+        unsent: int = _INT.unpack(ioctl(_socket(raw_send).fileno(), TIOCOUTQ, bytes(_INT.size)))[0]
     except (AttributeError, IndexError, OSError, TypeError, ValueError):
         return None
     return unsent
@@ -55,6 +54,8 @@ def kernel_bytes(raw_send: object) -> int | None:
 
 def acknowledged_bytes(raw_send: object) -> int | None:
     """Bytes that the other end's kernel has acknowledged since the connection began; Linux only, since 4.1."""
+    if sys.platform != "linux":
+        return None
     try:
         told = _socket(raw_send).getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         acknowledged: int = _BYTES_ACKED.unpack(told)[0]

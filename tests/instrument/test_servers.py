@@ -18,6 +18,7 @@ class DaphneTransport(abstract.FileDescriptor):
     """Twisted's own transport, whose socket takes nothing."""
 
     connected = 1
+    socket: Any
 
     def startWriting(self) -> None:  # noqa: N802 - Twisted's name
         pass

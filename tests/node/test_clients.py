@@ -82,12 +82,10 @@ def test_nobody_looks_at_a_client_that_has_confirmed_all_until_something_is_sent
     entry = sent_to(negotiated())
     control_of(entry).frames_sent = 1
     clients.look(BEGIN, taken)
-    assert clients
-    assert entry.connection.touched
+    assert (True, True) == (bool(clients), entry.connection.touched)
     control_of(entry).confirm(1, BEGIN + 0.1)
     clients.look(BEGIN + 0.125, taken)
-    assert not clients
-    assert not entry.connection.touched
+    assert (False, False) == (bool(clients), entry.connection.touched)
     control_of(entry).frames_sent = 2
     assert {} == behind(clients, BEGIN + 60.0)
     sent_to(entry)
@@ -164,7 +162,7 @@ def test_what_is_told_of_a_client_that_confirms(clients):
     clients.look(BEGIN, taken)
     clients.look(BEGIN + 1.0, taken)
     assert {
-        "frames_behind": 7, "confirmed_ago": 1.0, "hidden": True, "oldest_seconds": 1.0,
+        "frames_behind": 7, "silent_seconds": 1.0, "hidden": True, "oldest_seconds": 1.0,
         "unsent_bytes": None, "kernel_bytes": None,
         "unknown": "unsent_bytes: the server doesn't tell; kernel_bytes: no TCP socket of Linux is known",
     } == clients.details(entry, BEGIN + 1.0)  # fmt: skip
@@ -260,21 +258,24 @@ async def test_where_only_the_buffer_of_the_server_is_known_it_has_to_empty(clie
 
 
 async def test_of_plain_clients_no_more_are_asked_in_one_look_than_may_be(clients, monkeypatch):
-    asked = []
+    asked: list[Any] = []
     monkeypatch.setattr(module, "kernel_bytes", asked.append)
     for number in range(2 * MAX_ASKED + 1):
         sent_to(Entry(number))
+    last = sent_to(negotiated(number=100_000))
+    control_of(last).frames_sent = 1
     clients.look(BEGIN, taken)
     assert MAX_ASKED == len(asked)
     for tick in range(1, 3):
         clients.look(BEGIN + tick / 8, taken)
     assert 2 * MAX_ASKED + 1 == len(asked)
-    assert not clients
+    # Whoever confirms does not wait behind them.
+    assert {100_000: 1.0} == behind(clients, BEGIN + 1.0)
 
 
 async def test_a_negotiated_client_is_not_asked_for_bytes_while_it_says_what_it_has(clients, plain, monkeypatch):
     _, peer = plain
-    asked = []
+    asked: list[Any] = []
     monkeypatch.setattr(module, "outbound_bytes", asked.append)
     SENT.clear()
     entry = sent_to(negotiated())

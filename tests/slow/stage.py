@@ -99,7 +99,7 @@ class Stage:
         reader = Reader(process)
         self._exits.push_async_callback(reader.end)
         async with asyncio.timeout(WAIT):
-            assert b"reads\n" == await reader.process.stdout.readline()  # type: ignore[union-attr]
+            assert b"reads\n" == await reader.process.stdout.readline()
         return reader
 
     async def twin(self, consumer: str = "twin") -> None:
@@ -123,6 +123,14 @@ class Stage:
                     if (kind, cause, consumer) == (message["kind"], message["details"]["cause"], message["consumer"]):
                         return message
                 await self._news.wait()
+
+    async def ranked(self) -> list[Message]:
+        """What the feed's topic ``slow`` says at the moment."""
+        async with feed(self.site, self._cookies) as operator:
+            await operator.hear_until(type="hello")
+            await operator.say(type="subscribe", ref="1", topics=["slow"])
+            rows: list[Message] = (await operator.hear_until(type="snapshot", topic="slow"))["slow"]
+            return rows
 
     def causes(self) -> set[tuple[str, str]]:
         """Everything that was told of: consumer and cause."""

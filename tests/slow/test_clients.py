@@ -64,6 +64,13 @@ async def test_a_client_whose_process_is_stopped_is_seen_and_its_twin_is_not(sta
     [name] = [name for name in stage.numbers() if name.startswith("ws_slow_consumers") and 'consumer="slow"' in name]
     assert 'cause="client"' in name
     assert 1.0 == stage.numbers()[name]
+    await asyncio.sleep(1.5)
+    [row] = [row for row in await stage.ranked() if row["closed_at"] is None]
+    assert ("client", "slow", "acme", opened["connection"]) == (
+        row["cause"], row["consumer"], row["tenant"], row["connection"],
+    )  # fmt: skip
+    assert row["details"]["frames_behind"] > details["frames_behind"]
+    assert row["seconds"] > 1.5
     stopped.go_on()
     closed = await stage.hear("slow.closed", "client", "slow")
     assert closed["details"]["lasted"] >= THRESHOLD

@@ -1,5 +1,5 @@
 /** What is slow: who, where, why and since when in one look; the worst first. */
-import { clock, count, duration } from "../format";
+import { bytes, clock, count, duration } from "../format";
 import type { SlowRow } from "../wire/types";
 import { usePage } from "./page";
 import { Age, ConsumerName, Icon, TenantName } from "./parts";
@@ -9,7 +9,7 @@ const SEVERE = 10;
 
 const WHY: Record<SlowRow["cause"], string> = {
   handler: "its handler takes long",
-  client: "its client does not read",
+  client: "its client does not keep up",
   queue: "its messages wait for their turn",
   layer: "its messages wait in the channel layer",
   loop: "it blocked the event loop: everybody on this node stood still",
@@ -67,8 +67,8 @@ function Well() {
     <p class="slow-well muted" data-testid="slow-well">
       <Icon name="info" />
       <span>
-        Handlers, their messages, the event loop and the shared sync thread are within their thresholds. What takes
-        longer is listed here while it lasts, and five minutes beyond.
+        Handlers, their messages, clients as far as they show it, the event loop and the shared sync thread are within
+        their thresholds. What takes longer is listed here while it lasts, and five minutes beyond.
       </span>
     </p>
   );
@@ -91,6 +91,7 @@ function Episode({ row }: { row: SlowRow }) {
       </div>
       <div class="slow-what">
         <p>{WHY[row.cause]}</p>
+        {row.cause === "client" && <Behind row={row} />}
         <Where row={row} />
       </div>
       <p class="slow-time">
@@ -111,6 +112,22 @@ function Where({ row }: { row: SlowRow }) {
   return (
     <p class="slow-where" title={waits == null ? undefined : String(waits)}>
       {String(file)}:{String(line)} <b>{String(name)}</b> <span class="muted">on {row.node}</span>
+    </p>
+  );
+}
+
+/** How much a client has not got, as far as anybody knows; what nobody knows stands in the title. */
+function Behind({ row }: { row: SlowRow }) {
+  const { frames_behind: frames, unsent_bytes: unsent, kernel_bytes: kernel, unknown } = row.details ?? {};
+  const waiting = Number(unsent ?? 0) + Number(kernel ?? 0);
+  const parts = [
+    frames == null ? "" : `${count(Number(frames))} frames behind`,
+    waiting > 0 ? `${bytes(waiting)} wait for it` : "",
+  ].filter((part) => part !== "");
+  if (parts.length === 0) return null;
+  return (
+    <p class="muted" title={unknown == null ? undefined : `Unknown: ${String(unknown)}`}>
+      {parts.join(", ")}
     </p>
   );
 }

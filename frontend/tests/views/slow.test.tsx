@@ -100,6 +100,21 @@ test("of what nobody could look at, that much is said", async () => {
   expect(find("slow-row")[0]?.textContent).toContain("unknown: nothing could be sampled");
 });
 
+test("of a client that does not keep up, it says how far it is behind, and what is unknown", async () => {
+  const details = { frames_behind: 12, unsent_bytes: null, kernel_bytes: 4096, unknown: "confirmations: plain client" };
+  await snapshot(slowRow({ cause: "client", details }));
+  const row = find("slow-row")[0];
+  expect(row?.textContent).toContain("does not keep up");
+  expect(row?.textContent).toContain("12 frames behind, 4.1 kB wait for it");
+  expect(row?.querySelector('[title*="plain client"]')).not.toBeNull();
+});
+
+test("of a client of which nothing is known but that send waits for it, the line is told", async () => {
+  await snapshot(slowRow({ cause: "client" }));
+  expect(find("slow-row")[0]?.textContent).toContain("shop/stock.py:17");
+  expect(find("slow-row")[0]?.textContent).not.toContain("behind");
+});
+
 test("what the feed no longer vouches for is as of then", async () => {
   await receive({ type: "delta", topic: "totals", at: 1000, totals: totals() });
   await snapshot(slowRow());
