@@ -22,6 +22,7 @@ from channels.exceptions import StopConsumer
 from channels.layers import InMemoryChannelLayer, get_channel_layer
 from channels.utils import await_many_dispatch
 from daphne.server import Server as DaphneServer
+from daphne.ws_protocol import WebSocketProtocol
 from django.db import OperationalError, connection, connections
 from django.db.backends.signals import connection_created
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -245,6 +246,16 @@ def test_a_failed_query_marks_its_connection():
 
 
 # --- servers --------------------------------------------------------------------------------------------------------
+
+
+def test_daphne_s_close_refuses_a_code_that_its_protocol_can_send():
+    protocol = WebSocketProtocol()
+    with pytest.raises(Exception, match="invalid close code 1013"):
+        protocol.serverClose(code=1013)
+    # It is not open, so that it says so and sends nothing: the code was not looked at.
+    protocol.state = protocol.STATE_CONNECTING
+    with pytest.raises(Exception, match="not yet connected"):
+        protocol.sendCloseFrame(code=1013)
 
 
 def test_daphne_s_send_is_a_partial_over_its_protocol():

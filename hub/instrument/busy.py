@@ -35,6 +35,7 @@ class AtWork(Protocol):
         inbox: Where its messages wait; None where that is not known.
         started_at: Since when, in monotonic seconds; zero between two messages.
         threshold: More than so many seconds is slow.
+        close_after: A client that is more than so many seconds behind is to be closed; None: none is.
     """
 
     connection: Connection
@@ -42,6 +43,10 @@ class AtWork(Protocol):
     inbox: Backlog | None
     started_at: float
     threshold: float
+    close_after: float | None
+
+    def close_slow_client(self) -> None:
+        """Close the connection without waiting for its client; does nothing the second time."""
 
 
 #: Everything in dispatch in this process.

@@ -56,6 +56,19 @@ def check_threshold(name: str, milliseconds: float | None) -> None:
         )
 
 
+def check_close_after(name: str, seconds: float | None) -> None:
+    """
+    Look at what a class says of slow clients.
+
+    Raises:
+        ConfigurationError: It is no time.
+    """
+    if seconds is not None and not seconds > 0:
+        raise ConfigurationError(
+            f"{name}.hub_close_slow_client_after is {seconds!r}; give a number of seconds above 0, or None"
+        )
+
+
 class MonitoredConsumerMixin:
     """
     Monitors a Channels consumer; first in the bases: ``class Chat(MonitoredConsumerMixin, AsyncConsumer)``.
@@ -68,6 +81,8 @@ class MonitoredConsumerMixin:
         hub_sweep: False: sweep old database connections before every dispatch, as Channels does.
             None: as ``HUB["SWEEP"]`` says.
         hub_slow_threshold_ms: What takes this consumer longer is slow. None: as ``HUB["SLOW_THRESHOLD_MS"]`` says.
+        hub_close_slow_client_after: A slow client that is more than so many seconds behind is closed with 1013. None:
+            none is closed for being slow.
         hub_control_frames: False: our client library is served as any plain client is. None: as
             ``HUB["CONTROL_FRAMES"]`` says.
         hub_presence: False: nobody's presence is kept. None: as ``HUB["PRESENCE"]`` says.
@@ -86,6 +101,7 @@ class MonitoredConsumerMixin:
     hub_inbox: bool | None = None
     hub_sweep: bool | None = None
     hub_slow_threshold_ms: float | None = None
+    hub_close_slow_client_after: float | None = None
     hub_control_frames: bool | None = None
     hub_presence: bool | None = None
     hub_heartbeat_interval: float | None = None
@@ -118,6 +134,7 @@ class MonitoredConsumerMixin:
         cls._hub_label = vars(cls).get("hub_consumer") or f"{cls.__module__}.{cls.__qualname__}"
         members.check_class(cls)
         check_threshold(cls.__qualname__, cls.hub_slow_threshold_ms)
+        check_close_after(cls.__qualname__, cls.hub_close_slow_client_after)
 
     def get_hub_tenant(self) -> str | None:
         """
@@ -186,6 +203,7 @@ class MonitoredConsumerMixin:
         observer = Observer(shared, connection, self._hub_type_rule(), control)
         if self.hub_slow_threshold_ms is not None:
             observer.threshold = self.hub_slow_threshold_ms / 1000
+        observer.close_after = self.hub_close_slow_client_after
         shadowed = watch_json(self, self._hub_types, connection)
         failure: BaseException | None = None
         try:

@@ -12,7 +12,7 @@ from typing import Any
 from channels.exceptions import StopConsumer
 
 from hub.core.latency import LATENCY_BOUNDS
-from hub.core.ledger import AFTER_CLOSE, TEARDOWN, Connection, increment
+from hub.core.ledger import AFTER_CLOSE, OPEN, TEARDOWN, Connection, increment
 from hub.instrument.busy import BUSY, SENT, Backlog
 from hub.instrument.control import ControlFrames
 from hub.instrument.inbox import (
@@ -26,7 +26,7 @@ from hub.instrument.inbox import (
     kind_of,
     payload_size,
 )
-from hub.instrument.servers import broke_off
+from hub.instrument.servers import abort, broke_off, send_close_frame
 from hub.instrument.state import Instruments
 from hub.instrument.types import OTHER
 
@@ -35,6 +35,13 @@ TypeOf = Callable[[Message], str | None]
 
 #: Where the wrapper leaves the shared record in the scope.
 SCOPE_KEY = "hub.connection"
+
+#: RFC 6455's registry: try again later.
+CODE_TRY_AGAIN_LATER = 1013
+#: The same for a server that refuses to send it.
+CODE_TRY_AGAIN_LATER_PRIVATE = 4013
+#: Seconds that a slow client has to fetch the close frame before its connection is dropped.
+LINGER = 5.0
 
 
 class Observer:
@@ -48,8 +55,8 @@ class Observer:
         control: The control frames of the connection, if its client asked for them and gets them.
     """
 
-    __slots__ = ("_control", "_dispatched", "_type_of", "_unhandled", "connection", "inbox", "instruments",
-                 "monotonic", "started_at", "task", "threshold")  # fmt: skip
+    __slots__ = ("_closer", "_control", "_dispatched", "_send", "_type_of", "_unhandled", "close_after", "connection",
+                 "inbox", "instruments", "monotonic", "started_at", "task", "threshold")  # fmt: skip
 
     def __init__(
         self, instruments: Instruments, connection: Connection, type_of: TypeOf | None = None,
@@ -66,6 +73,10 @@ class Observer:
         self.task: asyncio.Task[Any] | None = None
         self.started_at = 0.0
         self.threshold = instruments.config.slow_threshold_ms / 1000
+        self.close_after: float | None = None
+        self._send: Send | None = None
+        #: Closes the connection of a slow client, since that was asked for.
+        self._closer: asyncio.Task[None] | None = None
 
     # --- towards the server ---
 
@@ -75,6 +86,7 @@ class Observer:
         connection, settle = self.connection, self.instruments.ledger.settle
         label = None if self._type_of is None else self.label
         connection.touched = not self.instruments.config.slow_detection
+        self._send = send
 
         async def observed_send(message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
             if type(message) is not dict or message.get("type") != "websocket.send":
@@ -107,6 +119,9 @@ class Observer:
     async def _send_control(self, send: Send, message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
         kind = kind_of(message)
         connection = self.connection
+        if self._closer is not None:
+            # The server would refuse it, and the consumer could not know why.
+            return None
         closes = kind == "websocket.close" and connection.accepted_at and not connection.closing
         if closes:
             # Before it is sent: the client may answer, and the reader see it, while we wait for the server.
@@ -136,7 +151,23 @@ class Observer:
     async def _send_after_close(self, send: Send, message: Message) -> Any:  # noqa: ANN401 - what the server returns
         """One side has closed: some servers raise, some drop the frame in silence; it is lost either way."""
         increment(self.instruments.ledger.settle(self.connection).lost, AFTER_CLOSE)
-        return await send(message)
+        return None if self._closer is not None else await send(message)
+
+    def close_slow_client(self) -> None:
+        """
+        Close the connection without waiting for its client; does nothing the second time.
+
+        The consumer is told as of any other end, by the server; what it sends until then is swallowed and counted.
+        """
+        connection, send = self.connection, self._send
+        if connection.state != OPEN or connection.closing or send is None:
+            return
+        self.instruments.ledger.close(connection, CODE_TRY_AGAIN_LATER)
+        raw_send = connection.raw_send
+        loop = asyncio.get_running_loop()
+        self._closer = loop.create_task(_close(raw_send, send))
+        # Whether or not it has taken the frame, and also where the consumer has ended meanwhile.
+        loop.call_later(LINGER, abort, raw_send)
 
     # --- from the server ---
 
@@ -330,3 +361,19 @@ class Observer:
             counts = self.instruments.ledger.settle(self.connection)
             increment(counts.lost, TEARDOWN, lost)
             counts.inbound_lost += inbound
+
+
+async def _close(raw_send: object, send: Send) -> None:
+    """Send a close frame, as far as the server does that."""
+    if send_close_frame(raw_send, CODE_TRY_AGAIN_LATER):
+        return
+    for code in (CODE_TRY_AGAIN_LATER, CODE_TRY_AGAIN_LATER_PRIVATE):
+        try:
+            # Where its buffers are full it waits, until the connection is dropped.
+            await send({"type": "websocket.close", "code": code})
+        except (OSError, RuntimeError):
+            # What servers raise when the client has gone.
+            return
+        except Exception:  # noqa: BLE001, S112 - it refused the code, in whatever way
+            continue
+        return

@@ -74,6 +74,35 @@ def send_never_waits(raw_send: object) -> bool:
     return hasattr(raw_send, "args")
 
 
+def send_close_frame(raw_send: object, code: int) -> bool:
+    """
+    Send a close frame where the server's ``websocket.close`` would refuse the code. Returns whether that was done.
+
+    Daphne takes 1000 and 3000 to 4999 only; what it sends 1011 with itself takes any.
+    """
+    if not hasattr(raw_send, "args"):
+        return False
+    try:
+        raw_send.args[0].sendCloseFrame(code=code)
+    except Exception:  # noqa: BLE001 - autobahn raises nothing narrower
+        return False
+    return True
+
+
+def abort(raw_send: object) -> None:
+    """Drop a connection together with all that waits for its client; nothing happens where it is gone already."""
+    try:
+        _abort_of(raw_send)()
+    except (AttributeError, IndexError, TypeError):
+        return
+
+
+def _abort_of(raw_send: Any) -> Any:  # noqa: ANN401 - a server's private object
+    if hasattr(raw_send, "args"):
+        return raw_send.args[0].transport.abortConnection
+    return raw_send.__self__.transport.abort
+
+
 def _socket(raw_send: Any) -> Any:  # noqa: ANN401 - a server's private object
     """The socket behind a connection; asked anew each time, for its number may be another's once it is closed."""
     if hasattr(raw_send, "args"):

@@ -126,7 +126,8 @@ class Lookout:
             self._gatherer.rest(now)
             return
         found = self._gatherer.look(list(BUSY), now, late)
-        for entry, seconds in self._clients.look(now, self._gatherer.taken):
+        behind = self._clients.look(now, self._gatherer.taken)
+        for entry, seconds in behind:
             # Its consumer may wait for it in send as well: an episode is as bad as the worst that is known of it.
             found.add(CLIENT, entry, seconds)
         found.evidence[LOOP] = self._loop(late)
@@ -137,6 +138,12 @@ class Lookout:
                     self._opened(episode, found.entries.get(episode.evidence.subject))
                 else:
                     self._closed(episode)
+        for entry, seconds in behind:
+            if entry.close_after is not None and seconds > entry.close_after and self._slow_client(entry):
+                entry.close_slow_client()
+
+    def _slow_client(self, entry: AtWork) -> bool:
+        return entry.connection.number in self.episodes.of(CLIENT)
 
     def _loop(self, late: float) -> list[Evidence]:
         if late <= LATE:

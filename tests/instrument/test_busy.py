@@ -140,6 +140,48 @@ def test_a_threshold_that_is_none_is_refused(threshold):
         type("Wrong", (Waiting,), {"hub_slow_threshold_ms": threshold})
 
 
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_time_after_which_a_slow_client_is_closed_that_is_none_is_refused(seconds):
+    with pytest.raises(ConfigurationError, match="hub_close_slow_client_after"):
+        type("Wrong", (Waiting,), {"hub_close_slow_client_after": seconds})
+
+
+@pytest.mark.parametrize("consumer", [Waiting, Wrapped])
+async def test_a_slow_client_is_closed_once_and_what_its_consumer_still_sends_is_swallowed(peer_of, shared, consumer):
+    peer = await peer_of(type("Strict", (consumer,), {"hub_close_slow_client_after": 1.5, "hub_consumer": "strict"}))
+    peer.scope["go_on"].set()
+    await peer.ask("one")
+    [entry] = SENT.values()
+    assert 1.5 == entry.close_after
+    for _ in range(2):
+        entry.close_slow_client()
+    assert {"type": "websocket.close", "code": 1013} == await peer.next()
+    peer.text("two")
+    await settled(lambda: not BUSY)
+    await peer.disconnect(1006)
+    assert 3 == len(peer.sent)
+    [row] = shared.ledger
+    assert ({"1013": 1}, {"after_close": 1}, 0) == (row.disconnects, row.lost, row.active)
+
+
+async def test_a_server_that_refuses_the_code_is_given_a_private_one(peer_of):
+    peer = await peer_of(Waiting)
+    peer.scope["go_on"].set()
+    send = peer.send
+
+    async def refuse(message: Any) -> None:
+        if message.get("code") == 1013:
+            raise ValueError("invalid close code")
+        await send(message)
+
+    peer.send = refuse  # type: ignore[method-assign]
+    await peer.ask("one")
+    [entry] = SENT.values()
+    entry._send = refuse  # type: ignore[attr-defined]
+    entry.close_slow_client()
+    assert {"type": "websocket.close", "code": 4013} == await peer.next()
+
+
 @pytest.mark.parametrize("base", [AsyncWebsocketConsumer, WebsocketConsumer])
 async def test_a_consumer_that_waits_for_the_server_to_take_a_frame_is_seen_to(shared, base):
     def receive(self: Any, text_data: str = "", bytes_data: Any = None) -> Any:

@@ -38,6 +38,11 @@ class Entry:
         self.inbox: Backlog | None = None
         self.started_at = started_at
         self.threshold = threshold
+        self.close_after: float | None = None
+        self.closings = 0
+
+    def close_slow_client(self) -> None:
+        self.closings += 1
 
 
 @pytest.fixture

@@ -209,6 +209,19 @@ async def test_a_slow_handler_and_its_slow_client_are_two_episodes_each_with_its
     entry.task.cancel()
 
 
+async def test_only_a_slow_client_is_closed_and_only_where_its_consumer_says_so(lookout, shared, clock, sent):
+    strict, lenient = Entry(), Entry()
+    strict.close_after = 0.25
+    for entry in (strict, lenient):
+        connected(shared, entry)
+        sent_to(shared, entry)
+    look(lookout, clock, 0.125)
+    look(lookout, clock, 0.375)
+    assert 0 == strict.closings, "it is behind, but not slow yet"
+    look(lookout, clock, 0.25)
+    assert (1, 0) == (strict.closings, lenient.closings)
+
+
 async def test_a_client_that_is_behind_when_the_next_node_begins_is_not_looked_at_by_it(sent):
     node = await made_node()
     entry = Entry()

@@ -92,6 +92,11 @@ class Wrapped(Slow):
     hub_sweep = False
 
 
+class Strict(Slow):
+    hub_consumer = "strict"
+    hub_close_slow_client_after = 1.0
+
+
 class Twin(Slow):
     """Healthy all the time."""
 

@@ -138,8 +138,12 @@ class Stage:
 
     def numbers(self) -> dict[str, float]:
         """The samples of ``/metrics`` that say how many are slow now, and how often something was."""
+        return self.samples("ws_slow")
+
+    def samples(self, prefix: str) -> dict[str, float]:
+        """The samples of ``/metrics`` whose names begin so."""
         text = httpx.get(f"{self.site.url}/metrics", timeout=WAIT).text
-        lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith("ws_slow")]
+        lines = [line.rpartition(" ") for line in text.splitlines() if line.startswith(prefix)]
         return {name: float(value) for name, _, value in lines}
 
     def faults(self) -> str:

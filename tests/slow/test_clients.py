@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from hub.client import connect
+from hub.instrument.observer import LINGER
 from tests.slow.stage import PROMISED, THRESHOLD, line_of
 from tests.slow.test_causes import LENIENCE, assert_in_time
 
@@ -94,7 +96,7 @@ async def test_a_client_that_takes_one_small_frame_a_second_of_ten_is_seen_until
 
 async def test_a_plain_client_that_does_not_read_is_seen_once_the_buffers_are_full(stage):
     await stage.reader("twin", "pour 20")
-    client = await stage.client("slow", max_queue=1)
+    client = await stage.client("slow", max_queue=1, close_timeout=0.5)
     await client.send("pour 50")
     opened = await stage.hear("slow.opened", "client", "slow")
     assert_in_time(opened)
@@ -108,7 +110,7 @@ async def test_a_plain_client_that_does_not_read_is_seen_once_the_buffers_are_fu
 
 
 async def test_a_plain_client_that_does_not_read_at_a_low_rate_is_unknown(stage):
-    client = await stage.client("slow", max_queue=1)
+    client = await stage.client("slow", max_queue=1, close_timeout=0.5)
     await client.send("stream 50")
     await asyncio.sleep(2.0)
     assert set() == stage.causes()
@@ -154,3 +156,39 @@ async def test_both_at_one_connection_are_two_episodes_and_a_slow_handler_alone_
             await stage.hear("slow.closed", "handler", "slow")
             await stage.hear("slow.closed", "client", "slow")
     assert healthy.process.returncode is None
+
+
+async def take_slowly(client: Any) -> None:
+    """One frame of six, until it raises."""
+    async with asyncio.timeout(10):
+        while True:
+            await client.recv()
+            await asyncio.sleep(0.3)
+
+
+async def ended(stage: Any, count: float) -> None:
+    """All connections of the strict consumer are gone, each counted as closed with 1013."""
+    async with asyncio.timeout(3 * LINGER):
+        gauge = 'ws_connections_active{consumer="strict",tenant="acme"}'
+        while stage.samples(gauge).get(gauge):  # noqa: ASYNC110 - another process has no event of ours
+            await asyncio.sleep(0.2)
+    name = 'ws_disconnects_total{code="1013",consumer="strict",tenant="acme"}'
+    assert count == stage.samples("ws_disconnects_total")[name]
+
+
+async def test_a_slow_client_is_closed_where_its_consumer_says_so_also_when_it_takes_nothing_at_all(stage):
+    async with connect(f"{stage.site.ws_url}/acme/strict/", reconnect_delays=None) as client:
+        await client.send("stream 20")
+        await stage.hear("slow.opened", "client", "strict")
+        with pytest.raises(ConnectionClosed) as closed:
+            await take_slowly(client)
+    assert closed.value.rcvd is not None
+    assert 1013 == closed.value.rcvd.code
+    await stage.hear("slow.closed", "client", "strict")
+    await ended(stage, 1.0)
+    stage.told.clear()
+    deaf = await stage.client("strict", max_queue=1, close_timeout=0.5)
+    await deaf.send("pour 50")
+    await stage.hear("slow.opened", "client", "strict")
+    await stage.hear("slow.closed", "client", "strict")
+    await ended(stage, 2.0)
