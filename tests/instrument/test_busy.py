@@ -177,7 +177,7 @@ async def test_a_server_that_refuses_the_code_is_given_a_private_one(peer_of):
     peer.send = refuse  # type: ignore[method-assign]
     await peer.ask("one")
     [entry] = SENT.values()
-    entry._send = refuse  # type: ignore[attr-defined]
+    entry._send = refuse
     entry.close_slow_client()
     assert {"type": "websocket.close", "code": 4013} == await peer.next()
 
