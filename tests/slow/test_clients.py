@@ -11,17 +11,29 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.async_api import async_playwright
 from websockets.exceptions import ConnectionClosed
 
 from hub.client import connect
 from hub.instrument.observer import LINGER
 from tests.slow.stage import PROMISED, THRESHOLD, line_of
 from tests.slow.test_causes import LENIENCE, assert_in_time
+from tests.support.browser import FLAGS
+from tests.support.require import require
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
+
+STREAM = """
+async (url) => {
+  const { HubSocket } = await import("/client/hubsocket.js");
+  window.socket = new HubSocket(url);
+  window.socket.onopen = () => window.socket.send("stream 50");
+  await new Promise((resolve) => { window.socket.onmessage = resolve; });
+}
+"""
 
 
 def assert_since(opened: Any, stopped_at: float) -> None:
@@ -192,3 +204,26 @@ async def test_a_slow_client_is_closed_where_its_consumer_says_so_also_when_it_t
     await stage.hear("slow.opened", "client", "strict")
     await stage.hear("slow.closed", "client", "strict")
     await ended(stage, 2.0)
+
+
+@pytest.mark.browser
+async def test_a_page_whose_main_thread_is_busy_is_seen_until_it_is_free(stage):
+    await stage.reader("twin")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=require("chromium"), args=list(FLAGS))
+        page = await browser.new_page()
+        await page.goto(f"{stage.site.url}/login/")
+        await page.evaluate(STREAM, f"{stage.site.ws_url}/acme/slow/")
+        await asyncio.sleep(1.0)
+        assert set() == stage.causes()
+        busy_at = time.time()
+        busy = asyncio.create_task(page.evaluate("() => { const end = Date.now() + 2500; while (Date.now() < end); }"))
+        opened = await stage.hear("slow.opened", "client", "slow")
+        assert not busy.done()
+        assert_in_time(opened)
+        assert_since(opened, busy_at)
+        assert opened["details"]["frames_behind"] > 0
+        await busy
+        await stage.hear("slow.closed", "client", "slow")
+        await browser.close()
+    assert stage.causes() == {("slow", "client")}
