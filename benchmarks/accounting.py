@@ -115,8 +115,13 @@ async def _time_pairs(application: Application, pairs: int) -> float:
     gc.collect()
     began = process_time()
     connection = asyncio.ensure_future(application(_make_scope(), frames.get, send))
+    # A connection that ends before the last frame came back has failed: say so instead of waiting for ever.
+    connection.add_done_callback(lambda _: echoed.set())
     await echoed.wait()
     elapsed = process_time() - began
+    if remaining > 0:
+        await connection
+        raise RuntimeError(f"the connection ended with {remaining} frames unanswered")
     frames.put_nowait({"type": "websocket.disconnect", "code": 1000})
     await connection
     return elapsed / pairs
@@ -159,6 +164,7 @@ def _build_uncounted() -> Application:
         def __init__(self, instruments: Any) -> None:
             self.instruments = instruments
             self.monotonic = instruments.clock.monotonic
+            self.connection = None
             self.reading = None
 
         def observe_dispatch(self, handler: Any) -> Any:

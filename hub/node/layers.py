@@ -69,7 +69,9 @@ class LayerWatch:
     async def _look_at(self, alias: str, layer: Instrumented) -> None:
         layer.hub_alias = alias
         try:
-            depth = await asyncio.wait_for(layer.hub_depth(), PATIENCE)
+            # `wait_for` would swallow a cancellation that comes with the answer (Python 3.11).
+            async with asyncio.timeout(PATIENCE):
+                depth = await layer.hub_depth()
         except OSError:
             # Its Redis is away: consumers notice as well.
             depth = None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from channels.layers import channel_layers
 
 from hub.conf import config
 from hub.core.ledger import Counts
@@ -110,9 +111,10 @@ UNOBSERVED = {"replaces-call"}
 
 @pytest.fixture
 def ledger() -> Iterator[None]:
-    """Counts of this test alone."""
+    """Counts and channel layers of this test alone: earlier conversations have left members in their groups."""
     kept = instruments()
     reset(Instruments(config()))
+    channel_layers.backends.clear()
     registry.witnesses.clear()
     yield
     reset(kept)
