@@ -1,3 +1,4 @@
+import "./dropped.css";
 import "./slow.css";
 import "./style.css";
 import { render } from "preact";

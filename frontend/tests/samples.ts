@@ -1,5 +1,16 @@
 /** Messages as the server sends them, for tests to vary. */
-import type { ConsumerRow, Event, Hello, History, MemberRow, PresenceRow, Totals } from "../src/wire/types";
+import type {
+  ConsumerRow,
+  Drop,
+  DroppedRow,
+  Event,
+  Hello,
+  History,
+  LayerRow,
+  MemberRow,
+  PresenceRow,
+  Totals,
+} from "../src/wire/types";
 
 const QUANTILES = { p50: 0.001, p95: 0.004, p99: 0.009 };
 
@@ -103,6 +114,54 @@ export function memberRow(member: string, changes: Partial<MemberRow> = {}): Mem
     consumers: ["shop.Chat"],
     groups: [],
     nodes: ["web-1"],
+    ...changes,
+  };
+}
+
+export function droppedRow(changes: Partial<DroppedRow> = {}): DroppedRow {
+  return {
+    reason: "over_capacity",
+    consumer: "shop.consumers.Orders",
+    tenant: "acme",
+    messages: 120,
+    rate: 12.5,
+    last_at: 998,
+    ...changes,
+  };
+}
+
+export function drop(changes: Partial<Drop> = {}): Drop {
+  return {
+    reason: "over_capacity",
+    consumer: "shop.consumers.Orders",
+    tenant: "acme",
+    node: "web-1:12",
+    since: 940,
+    at: 998,
+    messages: 100,
+    group: "order.7",
+    channel: "",
+    channels: 12,
+    connection: "",
+    connections: 12,
+    layer: "",
+    ...changes,
+  };
+}
+
+export function layerRow(changes: Partial<LayerRow> = {}): LayerRow {
+  return {
+    layer: "default",
+    backend: "InMemoryChannelLayer",
+    node: "web-1:12",
+    depth: 85,
+    oldest: 4.2,
+    capacity: 100,
+    fullest: 0.85,
+    channel: "specific.abc!def",
+    consumer: "shop.consumers.Orders",
+    tenant: "acme",
+    gaps: 0,
     ...changes,
   };
 }

@@ -5,6 +5,7 @@ A series is *known* from its second tick on; before that its rates are unknown (
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hub.core.latency import LATENCY_BOUNDS, Histogram, quantile
@@ -17,13 +18,14 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Per second over the last tick; None where it is not known."""
+    """Per second over the last tick; None where it is not known. ``lost`` by reason, without those that are zero."""
 
     connect: float | None = None
     disconnect: float | None = None
     received: float | None = None
     sent: float | None = None
     error: float | None = None
+    lost: Mapping[str, float] | None = None
 
 
 def rates_of(change: Counts, seconds: float) -> Rates:
@@ -34,6 +36,7 @@ def rates_of(change: Counts, seconds: float) -> Rates:
         received=sum(change.received.values()) / seconds,
         sent=sum(change.sent.values()) / seconds,
         error=sum(change.errors.values()) / seconds,
+        lost={reason: number / seconds for reason, number in change.lost.items()},
     )
 
 

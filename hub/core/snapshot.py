@@ -34,6 +34,64 @@ class SlowRow(NamedTuple):
     details: dict[str, Any]
 
 
+class DropRow(NamedTuple):
+    """
+    A run of losses as it travels; times are seconds since the epoch.
+
+    Attributes:
+        since: When the first of them was told.
+        at: When the last of them was.
+        messages: None: nobody can know how many.
+        layer: Its alias, where it lost nobody knows what; else empty.
+        channel: Where they were going, if that was one channel; else empty.
+        channels: Channels, as far as they are known.
+        connection: Whose they were, if it was one's; else empty.
+        connections: Connections, as far as they are known.
+    """
+
+    reason: str
+    consumer: str
+    tenant: str
+    group: str
+    since: float
+    at: float
+    messages: int | None
+    layer: str
+    channel: str
+    channels: int
+    connection: str
+    connections: int
+
+
+class LayerRow(NamedTuple):
+    """
+    How full a channel layer is, as one process sees it; durations are seconds.
+
+    Attributes:
+        alias: Its name in ``CHANNEL_LAYERS``.
+        backend: The name of its class.
+        depth: Messages that wait for the process; None: unknown.
+        oldest: How long the oldest of them has waited; None: unknown.
+        capacity: Of one queue; None: unknown, or, where the depth is known, without bound.
+        fullest: The fullest queue, of its capacity; None where there is none.
+        channel: Whose queue that is; empty where it belongs to all connections of the process.
+        consumer: Who receives on that channel, as far as known.
+        tenant: Whose connection that is.
+        gaps: How often messages were lost in a number that nobody can know.
+    """
+
+    alias: str
+    backend: str
+    depth: int | None
+    oldest: float | None
+    capacity: int | None
+    fullest: float | None
+    channel: str
+    consumer: str
+    tenant: str
+    gaps: int
+
+
 @dataclass(slots=True, kw_only=True)
 class NodeSnapshot:
     """
@@ -47,6 +105,8 @@ class NodeSnapshot:
         sampler_seconds: How long taking the sample before this one took.
         loop_lag: How late the sampler's timer fired, in seconds; None before the first.
         slow: Its worst episodes of slowness, the worst first, packed; see `SlowRow`.
+        drops: What was lost of late and where, packed; see `DropRow`.
+        layers: Its channel layers, packed; see `LayerRow`.
     """
 
     node: str
@@ -61,6 +121,8 @@ class NodeSnapshot:
     sampler_seconds: float = 0.0
     loop_lag: float | None = None
     slow: list[list[Any]] = field(default_factory=list)
+    drops: list[list[Any]] = field(default_factory=list)
+    layers: list[list[Any]] = field(default_factory=list)
 
     def counts(self, before: "NodeSnapshot | None" = None, known: dict[Key, Counts] | None = None) -> dict[Key, Counts]:
         """

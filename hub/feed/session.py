@@ -25,7 +25,7 @@ from hub.fleet.view import ALL
 #: Answers to an operator that may wait to be sent; one who asks and never reads is closed as too slow.
 MAX_UNSENT_ANSWERS = 200
 #: Topics that belong to the fleet rather than to a tenant.
-FLEET_TOPICS: tuple[wire.Topic, ...] = ("nodes", "metrics")
+FLEET_TOPICS: tuple[wire.Topic, ...] = ("layers", "nodes", "metrics")
 #: How numbers are told: the whole of a topic, or what changed.
 Build = Literal["snapshot", "delta"]
 #: What a decoder raises at bytes that are no message, whatever they are (msgspec's errors are ValueErrors).
@@ -182,7 +182,7 @@ class Session:
         return [(build, topic, scope) for topic in topics for scope in self._scopes(topic)]
 
     def _scopes(self, topic: wire.Topic) -> Sequence[str | None]:
-        """Nodes and business metrics are the fleet's: who may see all tenants sees them whichever it has chosen."""
+        """Some topics are the fleet's: who may see all tenants sees them whichever it has chosen."""
         subscribed = self.subscription.scopes if self.subscription is not None else ()
         if topic not in FLEET_TOPICS:
             return subscribed

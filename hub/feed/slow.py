@@ -3,7 +3,8 @@
 from hub.core.snapshot import SlowRow
 from hub.feed import wire
 from hub.feed.members import rounded
-from hub.fleet.view import ALL, REMOVED_KEPT, FleetView
+from hub.feed.told import Told
+from hub.fleet.view import ALL, FleetView
 
 #: Episodes that an operator is shown.
 SHOWN = 20
@@ -21,20 +22,11 @@ class SlowRows:
 
     def __init__(self, view: FleetView) -> None:
         self._view = view
-        self._told: dict[tuple[Scope, frozenset[str] | None], tuple[list[wire.SlowRow], int]] = {}
+        self._told: Told[list[wire.SlowRow]] = Told([])
 
     def since(self, since: int, scope: Scope, consumers: frozenset[str] | None) -> list[wire.SlowRow] | None:
         """The list of a scope; None if it is what it was at the tick ``since``."""
-        key, version = (scope, consumers), self._view.version
-        rows, changed = self._told.get(key, ([], -1))
-        newest = self._rows(scope, consumers)
-        if newest != rows:
-            rows, changed = newest, version
-            self._told[key] = rows, changed
-        elif not rows and version - changed > REMOVED_KEPT:
-            # Everybody has been told that nothing is slow any more.
-            self._told.pop(key, None)
-        return rows if changed > since or since < 0 else None
+        return self._told.since(since, (scope, consumers), self._rows(scope, consumers), self._view.version)
 
     def _rows(self, scope: Scope, consumers: frozenset[str] | None) -> list[wire.SlowRow]:
         found = [

@@ -15,6 +15,7 @@ from hub.core.ledger import Counts
 from hub.core.metrics import Packed
 from hub.core.snapshot import NodeSnapshot
 from hub.feed import wire
+from hub.feed.dropped import DroppedRows, LayerRows
 from hub.feed.members import PresenceRows, rounded
 from hub.feed.slow import SlowRows
 from hub.fleet.roster import FleetRoster
@@ -22,6 +23,8 @@ from hub.fleet.view import ALL, COLUMNS, REMOVED_KEPT, FleetView, Row
 
 #: Rows that one message carries at most: beyond, the busiest win.
 MAX_ROWS = 5000
+#: Topics whose delta is all of it.
+WHOLE: tuple[wire.Topic, ...] = ("slow", "dropped", "layers")
 #: A node that has not been heard of for so many seconds is unknown.
 NODE_UNKNOWN_AFTER = 3.0
 
@@ -50,6 +53,8 @@ class Topics:
         self._view = view
         self._presence = PresenceRows(roster)
         self._slow = SlowRows(view)
+        self._dropped = DroppedRows(view)
+        self._layers = LayerRows(view)
         self._kept: dict[tuple[Any, ...], Encoded | None] = {}
         self._kept_version = -1
         self._histories: dict[Scope, wire.History] = {}
@@ -110,7 +115,7 @@ class Topics:
                 fields["removed"] = gone
             elif not fields["consumers"]:
                 return None
-        if (topic in ("presence", "metrics") and not fields[topic]) or (topic == "slow" and fields["slow"] is None):
+        if (topic in ("presence", "metrics") and not fields[topic]) or (topic in WHOLE and fields[topic] is None):
             return None
         return wire.Delta(topic=topic, at=self._view.at, tenant=_tenant(scope), **fields)
 
@@ -124,6 +129,10 @@ class Topics:
             return {"presence": self._presence_rows(scope, since)}
         if topic == "slow":
             return {"slow": self._slow.since(since, scope, consumers)}
+        if topic == "dropped":
+            return {"dropped": self._dropped.since(since, scope, consumers)}
+        if topic == "layers":
+            return {"layers": self._layers.since(since, scope)}
         if topic == "nodes":
             return {"nodes": self._nodes() if scope is ALL else []}
         if topic == "metrics":

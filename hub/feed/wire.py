@@ -35,8 +35,10 @@ CLOSE_INTERNAL_ERROR = 4500
 CLOSE_RESTART = 4205
 CLOSE_TRY_LATER = 4503
 
-Topic = Literal["totals", "consumers", "presence", "slow", "nodes", "metrics", "events"]
-TOPICS: tuple[Topic, ...] = ("totals", "consumers", "presence", "slow", "nodes", "metrics", "events")
+Topic = Literal["totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics", "events"]
+TOPICS: tuple[Topic, ...] = (
+    "totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics", "events",
+)  # fmt: skip
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 
@@ -166,6 +168,94 @@ class SlowRow(Struct, frozen=True, kw_only=True):
     details: dict[str, str | int | float | bool | None] = {}
 
 
+Reason = Literal[
+    "channel_full", "over_capacity", "buffer_overflow", "expired", "group_lost", "after_close", "unconfirmed",
+    "teardown", "unknown",
+]  # fmt: skip
+
+
+class ReasonRow(Struct, frozen=True, kw_only=True):
+    """
+    What was lost for one reason.
+
+    ``messages``: since each node's start; for ``group_lost`` memberships. ``rate``: per second, over the last tick.
+    ``last_at``: when it was last seen to grow; null: not since this node looks.
+    """
+
+    reason: Reason
+    messages: int
+    rate: float | None
+    last_at: float | None
+
+
+class DroppedRow(ReasonRow, frozen=True, kw_only=True):
+    """The same for one consumer (``unknown``: nobody can say whose it was) and one tenant."""
+
+    consumer: str
+    tenant: str
+
+
+class Drop(Struct, frozen=True, kw_only=True):
+    """
+    Losses in channel layers that followed each other, from ``since`` to ``at``, as far as they are known.
+
+    ``messages`` null: nobody can know how many (``reason`` is ``unknown``, ``layer`` says which). ``channel`` and
+    ``connection`` are named where there was but one; ``channels`` and ``connections`` say how many, to 256.
+    """
+
+    reason: Reason
+    consumer: str
+    tenant: str
+    node: str
+    since: float
+    at: float
+    messages: int | None
+    group: str = ""
+    channel: str = ""
+    channels: int = 0
+    connection: str = ""
+    connections: int = 0
+    layer: str = ""
+
+
+class Dropped(Struct, frozen=True, kw_only=True):
+    """
+    Everything that was lost: by reason; by reason, consumer and tenant, at most 50; and at most 20 recent ones with
+    their places, the newest first.
+
+    ``gaps``: how often messages were lost in a number that nobody can know, which no other number here contains. Null:
+    that happened, and nobody can know whether it concerns what is asked for.
+    """
+
+    reasons: list[ReasonRow] = []
+    rows: list[DroppedRow] = []
+    recent: list[Drop] = []
+    gaps: int | None = 0
+
+
+class LayerRow(Struct, frozen=True, kw_only=True):
+    """
+    How full a channel layer is, as one node sees it.
+
+    ``depth`` (messages that wait for the node) null: the layer can't be looked at now, and is unknown, not empty.
+    ``capacity``, of one queue, and ``fullest``, the fullest queue's share of it, are null also where a layer knows no
+    bound. ``channel`` is empty where the queue belongs to all connections of the node; ``consumer`` and ``tenant`` say
+    whose channel it is, as far as known. ``gaps`` as in ``dropped``.
+    """
+
+    layer: str
+    backend: str
+    node: str
+    depth: int | None
+    oldest: float | None
+    capacity: int | None
+    fullest: float | None
+    channel: str = ""
+    consumer: str = ""
+    tenant: str = ""
+    gaps: int = 0
+
+
 class NodeRow(Struct, frozen=True, kw_only=True):
     """One process of the fleet. ``unknown``: it has not been heard of for longer than its lease."""
 
@@ -279,6 +369,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     consumers: list[ConsumerRow] | UnsetType = UNSET
     presence: list[PresenceRow] | UnsetType = UNSET
     slow: list[SlowRow] | UnsetType = UNSET
+    dropped: Dropped | UnsetType = UNSET
+    layers: list[LayerRow] | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
     events: list[Event] | UnsetType = UNSET
@@ -286,8 +378,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
 
 class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="delta"):
     """
-    Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow`` is the
-    whole ranked list.
+    Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow``,
+    ``dropped`` and ``layers`` are whole.
     """
 
     topic: Topic
@@ -298,6 +390,8 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     removed: list[RowKey] | UnsetType = UNSET
     presence: list[PresenceRow] | UnsetType = UNSET
     slow: list[SlowRow] | UnsetType = UNSET
+    dropped: Dropped | UnsetType = UNSET
+    layers: list[LayerRow] | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
 

@@ -40,6 +40,7 @@ class Row:
     Attributes:
         version: The tick at which it last changed.
         resting: Nothing has happened within the window, and all rates are known to be zero.
+        lost_at: When something was last seen to be lost, by reason, by the wall clock; what is not in it was not seen.
     """
 
     counts: Counts
@@ -49,9 +50,10 @@ class Row:
     window: Window = field(default_factory=Window)
     latency: tuple[float | None, ...] = (None, None, None)
     wait: tuple[float | None, ...] = (None, None, None)
+    lost_at: dict[str, float] = field(default_factory=dict)
 
-    def renew(self, counts: Counts, grown: Counts | None, seconds: float | None, version: int) -> None:
-        """Take the counts of a new tick; ``seconds`` is None where rates can't be known."""
+    def renew(self, counts: Counts, grown: Counts | None, seconds: float | None, version: int, now: float) -> None:
+        """Take the counts of a new tick, at ``now``, wall clock; ``seconds`` is None where rates can't be known."""
         self.counts = counts
         if grown is None and self.resting and seconds is not None and self.version:
             return
@@ -59,6 +61,8 @@ class Row:
         if grown is not None or not self.window.empty:
             self.window.push(grown)
             self.latency, self.wait = self.window.latency(), self.window.wait()
+        if grown is not None and grown.lost:
+            self.lost_at.update(dict.fromkeys(grown.lost, now))
         self.rates = Rates() if seconds is None else rates_of(grown or _NOTHING, seconds)
         self.resting = grown is None and seconds is not None and self.window.empty
         if grown is not None or before != (self.rates, self.latency, self.wait) or not self.version:
@@ -103,6 +107,7 @@ class FleetView:
         self._merged: dict[Key, Counts] = {}
         self._sums: dict[str | None, Counts] = {}
         self._detail_step = 0.0
+        self._now = 0.0
 
     def renew(self, snapshots: Iterable[NodeSnapshot], now: float) -> None:
         """Take the newest snapshots of all live nodes, at once; see `renew_in_steps`."""
@@ -119,6 +124,7 @@ class FleetView:
         Args:
             now: Wall-clock time, in seconds.
         """
+        self._now = now
         nodes = {snapshot.node: snapshot for snapshot in snapshots}
         parts: dict[str, tuple[NodeSnapshot, dict[Key, Counts]]] = {}
         for snapshot in nodes.values():
@@ -173,7 +179,7 @@ class FleetView:
             if row is None:
                 row = self.rows[key] = Row(counts)
                 self.removed.pop(key, None)
-            row.renew(counts, grown.get(key), seconds.get(key), version)
+            row.renew(counts, grown.get(key), seconds.get(key), version, self._now)
             if number % SLICE == 0:
                 yield
         for key in self.rows.keys() - merged.keys():
@@ -190,7 +196,7 @@ class FleetView:
             changes[ALL] = yield from sum_of(list(changes.values()))
         for scope, counts in sums.items():
             row = self.totals.setdefault(scope, Row(counts))
-            row.renew(counts, changes.get(scope), seconds.get(scope), self.version + 1)
+            row.renew(counts, changes.get(scope), seconds.get(scope), self.version + 1, self._now)
         for scope in self.totals.keys() - sums.keys():
             del self.totals[scope]
 

@@ -5,12 +5,14 @@ A task of its own: a layer whose Redis does not answer must not keep the node fr
 """
 
 import asyncio
+from typing import Any
 
 from channels.layers import channel_layers
 
 from hub.core.events import Event
 from hub.core.layers import Depth, Filling
 from hub.core.redaction import redact
+from hub.core.snapshot import LayerRow
 from hub.faults import record_fault
 from hub.instrument.layers.base import Instrumented
 from hub.instrument.layers.losses import Losses, losses
@@ -42,8 +44,39 @@ class LayerWatch:
         self._node = node
         self._wake = asyncio.Event()
         self._filling: dict[str, Filling] = {}
+        self._backends: dict[str, str] = {}
         self.losses = lost
         self.depths: dict[str, Depth] = {}
+
+    def layers(self) -> list[list[Any]]:
+        """The layers that were looked at, packed; each as `hub.core.snapshot.LayerRow`."""
+        gaps = dict(self.losses.gaps)
+        return [list(self._row(alias, gaps.get(alias, 0))) for alias in {**self._backends, **gaps}]
+
+    def drops(self) -> list[list[Any]]:
+        """What was lost of late, packed; each as `hub.core.snapshot.DropRow`."""
+        return [list(row) for row in self.losses.recent()]
+
+    def _row(self, alias: str, gaps: int) -> LayerRow:
+        depth = self.depths.get(alias)
+        if depth is None:
+            unknown = (None, None, None, None, "", "", "")
+            return LayerRow(alias, self._backends.get(alias, ""), *unknown, gaps)
+        tenant, consumer, _ = self._receiver(depth.channel)
+        return LayerRow(
+            alias=alias, backend=self._backends[alias], depth=depth.messages,
+            oldest=depth.oldest if depth.messages else 0.0, capacity=depth.capacity,
+            fullest=None if depth.capacity is None else depth.fullest, channel=redact(depth.channel),
+            consumer=consumer, tenant=tenant, gaps=gaps,
+        )  # fmt: skip
+
+    def _receiver(self, channel: str) -> tuple[str, str, str]:
+        """Tenant, consumer and connection behind a channel; empty where nobody is known."""
+        link = self.losses.links.get(channel)
+        if link is None:
+            return "", "", ""
+        counts = self._node.instruments.ledger.settle(link.connection)
+        return counts.tenant, counts.consumer, str(link.connection.number)
 
     def pending(self) -> None:
         """Something was lost; called from any thread."""
@@ -68,6 +101,7 @@ class LayerWatch:
 
     async def _look_at(self, alias: str, layer: Instrumented) -> None:
         layer.hub_alias = alias
+        self._backends[alias] = type(layer).__qualname__
         try:
             # `wait_for` would swallow a cancellation that comes with the answer (Python 3.11).
             async with asyncio.timeout(PATIENCE):
@@ -88,14 +122,12 @@ class LayerWatch:
 
     def _tell_filling(self, alias: str, depth: Depth) -> None:
         shared = self._node.instruments
-        link = self.losses.links.get(depth.channel)
-        counts = None if link is None else shared.ledger.settle(link.connection)
-        tenant, consumer = ("", "") if counts is None else (counts.tenant, counts.consumer)
+        tenant, consumer, connection = self._receiver(depth.channel)
         if not shared.limiter.admit("layer.filling", tenant, consumer, shared.clock.monotonic()):
             return
         event = Event(
             kind="layer.filling", at=shared.clock.wall(), tenant=tenant, consumer=consumer,
-            connection="" if link is None else str(link.connection.number),
+            connection=connection,
             details={
                 "layer": alias, "fullest": round(depth.fullest, 3), "capacity": depth.capacity,
                 "messages": depth.messages, "oldest": None if depth.oldest is None else round(depth.oldest, 3),
@@ -110,5 +142,6 @@ def attach(node: Node) -> None:
     watch = LayerWatch(node, losses())
     node.add(watch)
     watch.losses.on_pending = watch.pending
+    node.list_layers, node.list_drops = watch.layers, watch.drops
     node.keep(watch.look, "layers")
     node.keep(watch.tell, "losses")

@@ -66,6 +66,9 @@ class Node:
         self.rank_slow: Callable[[], list[list[Any]]] = list
         #: Gives what is measured of the process as a whole, as packed metrics; likewise.
         self.measure_process: Callable[[], list[Packed]] = list
+        #: Give what was lost of late and how full channel layers are, packed; likewise.
+        self.list_drops: Callable[[], list[list[Any]]] = list
+        self.list_layers: Callable[[], list[list[Any]]] = list
         self.loop = asyncio.get_running_loop()
         self.sampler = Sampler(shared.ledger)
         self._parts: dict[type, Any] = {}
@@ -162,6 +165,7 @@ class Node:
             node=self.name, boot=self.boot, host=self.host, pid=os.getpid(), version=__version__,
             started_at=self.started_at, at=self.clock.wall(), rows=rows, metrics=REGISTRY.pack(),
             sampler_seconds=self.sampler_seconds, loop_lag=self.loop_lag, slow=self.rank_slow(),
+            drops=self.list_drops(), layers=self.list_layers(),
         )  # fmt: skip
 
     # --- events ---

@@ -153,13 +153,16 @@ def _node_metrics(node: Node) -> list[Own]:
         ("hub_history_evicted", "counter", "Series let go of for lack of memory.", view.history.evicted),
     )  # fmt: skip
     own = [(name, kind, help_text, None, {"": float(value)}) for name, kind, help_text, value in numbers]
-    return [*own, *_layer_metrics(node.part(LayerWatch))]
+    return [*own, *layer_metrics(node.part(LayerWatch))]
 
 
-def _layer_metrics(watch: LayerWatch) -> list[Own]:
+def layer_metrics(watch: LayerWatch) -> list[Own]:
     """The channel layers of this process, by alias; one of which nothing is known has no numbers."""
     depths = watch.depths
-    oldest = {alias: depth.oldest or 0.0 for alias, depth in depths.items()}
+    # Where something waits and nobody knows since when, there is no number.
+    oldest = {
+        alias: depth.oldest or 0.0 for alias, depth in depths.items() if depth.oldest is not None or not depth.messages
+    }
     capacities = {alias: float(depth.capacity) for alias, depth in depths.items() if depth.capacity is not None}
     numbers: tuple[tuple[str, str, str, dict[str, float]], ...] = (
         (

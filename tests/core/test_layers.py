@@ -5,7 +5,19 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.layers import CALM_BELOW, FILLING_FROM, MAX_CHANNELS, Drops, Filling
+from hub.core.layers import (
+    CALM_BELOW,
+    FILLING_FROM,
+    KEPT,
+    MAX_CHANNELS,
+    MAX_RUNS,
+    MAX_RUNS_OF_TENANT,
+    MAX_TOLD_APART,
+    Drop,
+    Drops,
+    Filling,
+    Runs,
+)
 
 
 def test_a_layer_that_fills_is_news_once():
@@ -60,3 +72,77 @@ def test_channels_are_remembered_up_to_a_bound():
         drops.add(("expired", "", "", ""), 1, str(number), str(number))
     [drop] = drops.take()
     assert (MAX_CHANNELS + 5, MAX_CHANNELS, MAX_CHANNELS) == (drop.count, len(drop.channels), len(drop.connections))
+
+
+# --- runs ---------------------------------------------------------------------------------------------------------
+
+
+def drop(count: int = 1, tenant: str = "acme", group: str = "room", channels: tuple[str, ...] = ("a",)) -> Drop:
+    return Drop("expired", "chat", tenant, group, count, set(channels), {"7"})
+
+
+def test_losses_of_one_kind_that_follow_each_other_are_one_run():
+    runs = Runs()
+    runs.add(drop(2), 10.0)
+    runs.add(drop(3, channels=("b",)), 20.0)
+    runs.add(drop(1, group="other"), 30.0)
+    one, other = runs
+    assert (5, 10.0, 20.0, {"a", "b"}, {"7"}) == (one.messages, one.since, one.at, one.channels, one.connections)
+    assert ("other", 1, 30.0, 30.0) == (other.group, other.messages, other.since, other.at)
+
+
+def test_a_run_that_was_over_for_long_is_another_one():
+    runs = Runs()
+    runs.add(drop(2), 10.0)
+    runs.add(drop(1), 10.0 + KEPT + 1)
+    [run] = runs
+    assert (1, 11.0 + KEPT) == (run.messages, run.since)
+
+
+def test_a_gap_has_no_number():
+    runs = Runs()
+    runs.add_gap("default", 10.0)
+    runs.add_gap("default", 20.0)
+    [run] = runs
+    assert ("unknown", None, "default", 10.0, 20.0) == (run.reason, run.messages, run.layer, run.since, run.at)
+
+
+def test_a_run_is_kept_for_a_while_after_its_last_loss():
+    runs = Runs()
+    runs.add(drop(group="one"), 10.0)
+    runs.add(drop(group="two"), 20.0)
+    runs.add(drop(group="one"), 30.0)
+    runs.expire(20.0 + KEPT)
+    assert ["two", "one"] == [run.group for run in runs]
+    runs.expire(30.0 + KEPT)
+    assert ["one"] == [run.group for run in runs]
+    runs.expire(31.0 + KEPT)
+    assert [] == list(runs)
+
+
+def test_who_loses_much_does_not_hide_what_others_lose():
+    runs = Runs()
+    runs.add(drop(tenant="quiet"), 1.0)
+    for number in range(3 * MAX_RUNS):
+        runs.add(drop(group=str(number)), 2.0 + number)
+    assert {"quiet", "acme"} == {run.tenant for run in runs}
+    assert MAX_RUNS_OF_TENANT == sum(run.tenant == "acme" for run in runs)
+    for number in range(3 * MAX_RUNS):
+        runs.add(drop(tenant=f"tenant {number}"), 1000.0 + number)
+    assert MAX_RUNS == len(list(runs))
+
+
+def test_channels_of_a_run_are_told_apart_up_to_a_bound():
+    runs = Runs()
+    runs.add(drop(channels=tuple(map(str, range(MAX_TOLD_APART + 9)))), 1.0)
+    [run] = runs
+    assert MAX_TOLD_APART == len(run.channels)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 9), st.integers(0, 100)), max_size=40))
+def test_within_the_time_that_they_are_kept_no_loss_is_missing_from_the_runs(losses):
+    runs, now = Runs(), 0.0
+    for group, count, seconds in losses:
+        now += seconds / 100
+        runs.add(drop(count, group=group), now)
+    assert sum(count for _, count, _ in losses) == sum(run.messages or 0 for run in runs)

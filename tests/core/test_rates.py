@@ -12,7 +12,7 @@ UNKNOWN = (None, None, None)
 
 
 def test_nothing_is_known_before_there_were_two_ticks():
-    assert Rates(None, None, None, None, None) == Rates()
+    assert Rates(None, None, None, None, None, None) == Rates()
 
 
 @given(mappings, st.integers(0, 1000), st.integers(1, 16).map(lambda eighth: eighth / 8))
@@ -20,12 +20,14 @@ def test_a_rate_is_what_was_counted_over_the_seconds_it_took(counted, accepted, 
     change = Counts()
     change.accepted, change.received, change.sent, change.errors = accepted, counted, counted, counted
     change.disconnects = {"1000": 3, "1006": 4}
+    change.lost = counted
+    lost = {reason: number / seconds for reason, number in counted.items()}
     total = sum(counted.values()) / seconds
-    assert Rates(accepted / seconds, 7 / seconds, total, total, total) == rates_of(change, seconds)
+    assert Rates(accepted / seconds, 7 / seconds, total, total, total, lost) == rates_of(change, seconds)
 
 
 def test_an_idle_tick_is_zero_and_not_unknown():
-    assert Rates(0, 0, 0, 0, 0) == rates_of(Counts(), 1.0)
+    assert Rates(0, 0, 0, 0, 0, {}) == rates_of(Counts(), 1.0)
 
 
 @given(st.lists(st.none() | counts(), max_size=3 * WINDOW))

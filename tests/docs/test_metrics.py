@@ -98,5 +98,8 @@ def test_the_limits_are_written_as_they_are():
 
 def test_the_reasons_are_written_as_they_are():
     text = prose(DOCUMENT)
-    reasons = (ledger.REJECTED, ledger.ERROR, ledger.TIMEOUT, ledger.TEARDOWN, ledger.AFTER_CLOSE)
+    reasons = (
+        ledger.REJECTED, ledger.ERROR, ledger.TIMEOUT, ledger.TEARDOWN, ledger.AFTER_CLOSE, ledger.CHANNEL_FULL,
+        ledger.OVER_CAPACITY, ledger.BUFFER_OVERFLOW, ledger.EXPIRED, ledger.GROUP_LOST,
+    )  # fmt: skip
     assert [reason for reason in reasons if f"`{reason}`" not in text] == []

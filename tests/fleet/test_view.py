@@ -270,3 +270,21 @@ def test_many_tenants_stay_within_the_limit_and_the_fleet_is_kept():
     assert view.history.nbytes <= 2 << 20
     assert view.history.evicted > 0
     assert len(view.past(ALL)[1]) == 3
+
+
+# --- losses -------------------------------------------------------------------------------------------------------
+
+
+def test_losses_have_a_rate_by_reason_and_a_time():
+    process, view = Process(), make_view()
+    increment(process.row().lost, "expired", 5)
+    tick(view, 100.0, process)
+    row = view.rows["chat", "north"]
+    # Of what was lost before this view began, nobody here knows when.
+    assert (None, {}) == (row.rates.lost, row.lost_at)
+    increment(process.row().lost, "teardown", 3)
+    tick(view, 102.0, process)
+    assert ({"teardown": 1.5}, {"teardown": 102.0}) == (row.rates.lost, row.lost_at)
+    assert {"teardown": 102.0} == view.totals["north"].lost_at
+    tick(view, 103.0, process)
+    assert ({}, {"teardown": 102.0}) == (row.rates.lost, row.lost_at)

@@ -497,3 +497,46 @@ async def test_the_depth_of_a_layer(kind, shared, make):
     assert 8 == depth.messages
     assert expected[kind][0] is None or (0.8, channel) == (depth.fullest, depth.channel)
     await close(layer)
+
+
+# --- what was lost of late ----------------------------------------------------------------------------------------
+
+
+async def test_what_was_lost_of_late_is_remembered_with_its_place(shared, make):
+    layer = make("memory", capacity=1)
+    one, other = opened(shared), opened(shared)
+    channels = [await joined(layer, one, "room"), await joined(layer, other, "room")]
+    for _ in range(3):
+        await layer.group_send("room", {"type": "x"})
+    with pytest.raises(ChannelFull):
+        await layer.send(channels[0], {"type": "x"})
+    assert [] == losses().recent()
+    losses().flush()
+    over, full = losses().recent()
+    assert ("over_capacity", "chat", "acme", "room", 4) == (*over[:4], over.messages)
+    assert ("", 2, "", 2) == (over.channel, over.channels, over.connection, over.connections)
+    assert ("channel_full", "", 1, channels[0], 1) == (
+        full.reason, full.group, full.messages, full.channel, full.channels,
+    )  # fmt: skip
+    assert (str(one.number), 1) == (full.connection, full.connections)
+    assert abs(full.at - time.time()) < 5
+    assert full.since <= full.at
+
+
+def test_a_gap_is_remembered_without_a_number(shared):
+    losses().record_gap("default", waiting=3)
+    [gap] = losses().recent()
+    assert ("unknown", "unknown", "", None, "default") == (
+        gap.reason,
+        gap.consumer,
+        gap.tenant,
+        gap.messages,
+        gap.layer,
+    )
+
+
+def test_names_of_groups_and_channels_are_redacted(shared):
+    losses().record("expired", "ann@example.com", group="room of bob@example.com")
+    losses().flush()
+    [row] = losses().recent()
+    assert ("[e-mail]", "room of [e-mail]") == (row.channel, row.group)

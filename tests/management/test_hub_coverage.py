@@ -49,6 +49,7 @@ all_mixed = ProtocolTypeRouter({"websocket": URLRouter([path("mixed/", Mixed.as_
 without_router = raw
 HERE = __name__
 WRAPPER = "wrapper: frames, connections, durations, close codes"
+LAYER = "instrumented, by HUB['LAYERS']"
 
 
 def coverage(capsys, name: str, **options: bool) -> str:
@@ -79,13 +80,15 @@ def test_every_route_is_listed_with_how_it_is_monitored(capsys, name, otherwise)
             {"path": "/plain/", "consumer": f"{HERE}.Plain", **others},
             {"path": "/raw/", "consumer": "(an ASGI application)", **others},
         ],
+        "layers": {"default": LAYER},
     }
 
 
 def test_people_read_a_table(capsys):
     text = coverage(capsys, "wrapped")
     assert "wrapped by hub.monitor(); 4 WebSocket route(s)." in text
-    words = {line.split()[0]: line.split("  ")[-1].strip() for line in text.splitlines()[1:]}
+    assert text.splitlines()[-1] == f"Channel layer 'default': {LAYER}."
+    words = {line.split()[0]: line.split("  ")[-1].strip() for line in text.splitlines()[1:-1]}
     assert words == {
         "/mixed/": "mixin, inbox; control frames, presence",
         "/unboxed/": "mixin, wrapped: the inbox is switched off; control frames, presence",

@@ -16,6 +16,7 @@ from channels.layers import channel_layers
 from hub.bus.memory import MemoryBus
 from hub.conf import Config
 from hub.core.events import Event
+from hub.core.snapshot import DropRow, LayerRow, NodeSnapshot
 from hub.instrument import state
 from hub.instrument.layers.losses import CONNECTION, losses
 from hub.instrument.state import Instruments
@@ -137,12 +138,18 @@ async def test_a_redis_that_is_away_makes_the_depth_unknown_and_no_fault(node, s
     faults: list[Any] = []
     monkeypatch.setattr("hub.node.layers.record_fault", lambda *fault: faults.append(fault))
     await until(lambda: "default" in watch.depths)
+    assert ["default", "RedisChannelLayer", 0, 0.0, 100, 0.0, "", "", "", 0] == watch.layers()[0]
     redis_server.stop()
     await until(lambda: "default" not in watch.depths, 15.0)
+    assert ["default", "RedisChannelLayer", None, None, None, None, "", "", "", 0] == watch.layers()[0]
     redis_server.start()
     await until(lambda: "default" in watch.depths, 15.0)
     # It had no disk: what was in it nobody knows.
     assert {"default": 1} == losses().gaps
+    assert [1] == [LayerRow(*row).gaps for row in watch.layers()]
+    assert [("unknown", None, "default")] == [
+        (row.reason, row.messages, row.layer) for row in (DropRow(*packed) for packed in watch.drops())
+    ]
     assert [] == faults
     await layer.close_pools()
 
@@ -151,3 +158,32 @@ async def test_a_layer_that_is_not_instrumented_is_left_alone(node):
     channel_layers.backends["default"] = BareLayer()
     await asyncio.sleep(0.2)
     assert {} == node.part(LayerWatch).depths
+
+
+async def test_the_snapshot_says_how_full_the_layers_are_and_what_was_lost(node, shared):
+    layer = channel_layers.backends["default"] = InMemoryChannelLayer(capacity=4)
+    channel = await joined(shared, layer)
+    await layer.group_add("room", channel)
+    for _ in range(6):
+        await layer.group_send("room", {"type": "x"})
+    await until(lambda: node.list_drops() and node.part(LayerWatch).depths.get("default"))
+    travelled = NodeSnapshot.unpack((await node.snapshot()).pack())
+    [row], [drop] = [LayerRow(*packed) for packed in travelled.layers], [DropRow(*packed) for packed in travelled.drops]
+    assert ("default", "InMemoryChannelLayer", 4, 4, 1.0) == (
+        row.alias, row.backend, row.depth, row.capacity, row.fullest,
+    )  # fmt: skip
+    assert (channel, "chat", "acme", 0) == (row.channel, row.consumer, row.tenant, row.gaps)
+    assert row.oldest is not None
+    assert ("over_capacity", "chat", "acme", "room", 2) == (*drop[:4], drop.messages)
+    assert (channel, 1, "1", 1) == (drop.channel, drop.channels, drop.connection, drop.connections)
+
+
+async def test_an_empty_layer_has_nobody_who_waits(node):
+    channel_layers.backends["default"] = InMemoryChannelLayer()
+    watch = node.part(LayerWatch)
+    await until(lambda: watch.depths.get("default"))
+    assert ["default", "InMemoryChannelLayer", 0, 0.0, 100, 0.0, "", "", "", 0] == watch.layers()[0]
+
+
+async def test_a_node_without_layers_says_nothing_of_them(node):
+    assert ([], []) == ((await node.snapshot()).layers, (await node.snapshot()).drops)

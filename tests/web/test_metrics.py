@@ -10,8 +10,16 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from hub import metrics as business
+from hub.bus.memory import MemoryBus
+from hub.conf import Config
+from hub.core.layers import Depth
 from hub.core.metrics import Registry
 from hub.faults import FAULTS
+from hub.instrument.layers.losses import Losses
+from hub.instrument.state import Instruments
+from hub.node.layers import LayerWatch
+from hub.node.node import Node
+from hub.web.metrics import layer_metrics
 from tests.support.prometheus import promtool
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -243,6 +251,25 @@ def test_the_hubs_own_health(traffic):
 
 
 @pytest.mark.prometheus
+async def test_the_channel_layers_and_what_is_not_known_of_them():
+    shared = Instruments(Config())
+    watch = LayerWatch(Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0)), Losses(shared))
+    watch.losses.gaps["away"] = 2
+    watch.depths = {
+        "full": Depth(messages=90, oldest=3.5, capacity=100, fullest=0.9),
+        "empty": Depth(capacity=100),
+        "unbound": Depth(messages=4),
+    }
+    values = {name: numbers for name, _, _, label, numbers in layer_metrics(watch) if label == "layer"}
+    assert values == {
+        "ws_channel_layer_depth": {"full": 90, "empty": 0, "unbound": 4},
+        "ws_channel_layer_oldest_seconds": {"full": 3.5, "empty": 0},
+        "ws_channel_layer_capacity": {"full": 100, "empty": 100},
+        "ws_channel_layer_fill_ratio": {"full": 0.9, "empty": 0},
+        "ws_channel_layer_gaps": {"away": 2},
+    }
+
+
 def test_promtool_finds_nothing_to_complain_about(traffic):
     business.counter("orders_total", "Orders placed.", labels=("shop",)).inc(2, shop="north")
     business.histogram("basket_euros", "Value of a basket.", buckets=(10, 100)).observe(50)

@@ -36,6 +36,8 @@ export class Hub {
   readonly consumers = this.slice((state) => state.consumers);
   readonly presence = this.slice((state) => state.presence);
   readonly slow = this.slice((state) => state.slow);
+  readonly dropped = this.slice((state) => state.dropped);
+  readonly layers = this.slice((state) => state.layers);
   readonly nodes = this.slice((state) => state.nodes);
   readonly metrics = this.slice((state) => state.metrics);
   readonly stream = this.slice((state) => state.stream);

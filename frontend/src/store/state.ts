@@ -2,7 +2,9 @@
 import type {
   ConsumerRow,
   Delta,
+  Dropped,
   Hello,
+  LayerRow,
   MetricRow,
   NodeRow,
   PresenceRow,
@@ -30,6 +32,9 @@ export interface State {
   readonly presence: ReadonlyMap<string, PresenceRow> | null;
   /** Worst first. */
   readonly slow: readonly SlowRow[] | null;
+  readonly dropped: Dropped | null;
+  /** Fullest first. */
+  readonly layers: readonly LayerRow[] | null;
   readonly nodes: ReadonlyMap<string, NodeRow> | null;
   readonly metrics: ReadonlyMap<string, MetricRow> | null;
   readonly stream: stream.Stream | null;
@@ -47,6 +52,8 @@ export const INITIAL: State = {
   consumers: null,
   presence: null,
   slow: null,
+  dropped: null,
+  layers: null,
   nodes: null,
   metrics: null,
   stream: null,
@@ -64,6 +71,7 @@ export function subscribed(state: State, tenant: string | null): State {
     consumers: null,
     presence: null,
     slow: null,
+    dropped: null,
     stream: null,
   };
 }
@@ -105,6 +113,10 @@ function receiveSnapshot(state: State, snapshot: Snapshot): State {
       return withPresence({ ...state, presence: new Map() }, snapshot.presence ?? []);
     case "slow":
       return { ...state, slow: snapshot.slow ?? [] };
+    case "dropped":
+      return { ...state, dropped: snapshot.dropped ?? {} };
+    case "layers":
+      return { ...state, layers: snapshot.layers ?? [] };
     case "nodes":
       return { ...state, nodes: merge(new Map(), snapshot.nodes ?? [], (row) => row.node) };
     case "metrics":
@@ -130,6 +142,10 @@ function receiveDelta(state: State, delta: Delta): State {
       return withPresence(state, delta.presence ?? []);
     case "slow":
       return { ...state, slow: delta.slow ?? state.slow };
+    case "dropped":
+      return { ...state, dropped: delta.dropped ?? state.dropped };
+    case "layers":
+      return { ...state, layers: delta.layers ?? state.layers };
     case "nodes":
       return { ...state, nodes: merge(state.nodes, delta.nodes ?? [], (row) => row.node) };
     case "metrics":

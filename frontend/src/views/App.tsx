@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { count } from "../format";
 import { Charts } from "./Charts";
 import { ConsumersTable } from "./ConsumersTable";
+import { Dropped } from "./Dropped";
 import { EventStream } from "./EventStream";
 import { Header } from "./Header";
 import { Help } from "./Help";
@@ -31,6 +32,7 @@ export function App({ page }: { page: Page }) {
         <Tiles />
         {unused && <ConsumersTable />}
         {!unused && <Slow />}
+        {!unused && <Dropped />}
         <div class="columns">
           <div class="main-column">
             <Nodes />

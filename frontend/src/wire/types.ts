@@ -38,14 +38,16 @@ export interface Snapshot {
   at: number;
   consumers?: ConsumerRow[];
   cursor: string;
+  dropped?: Dropped;
   events?: Event[];
   history?: History;
+  layers?: LayerRow[];
   metrics?: MetricRow[];
   nodes?: NodeRow[];
   presence?: PresenceRow[];
   slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals";
+  topic: "consumers" | "dropped" | "events" | "layers" | "metrics" | "nodes" | "presence" | "slow" | "totals";
   totals?: Totals;
   type: "snapshot";
 }
@@ -82,6 +84,90 @@ export interface Quantiles {
   p50?: number | null;
   p95?: number | null;
   p99?: number | null;
+}
+/**
+ * Everything that was lost: by reason; by reason, consumer and tenant, at most 50; and at most 20 recent ones with
+ * their places, the newest first.
+ *
+ * ``gaps``: how often messages were lost in a number that nobody can know, which no other number here contains. Null:
+ * that happened, and nobody can know whether it concerns what is asked for.
+ */
+export interface Dropped {
+  gaps?: number | null;
+  reasons?: ReasonRow[];
+  recent?: Drop[];
+  rows?: DroppedRow[];
+}
+/**
+ * What was lost for one reason.
+ *
+ * ``messages``: since each node's start; for ``group_lost`` memberships. ``rate``: per second, over the last tick.
+ * ``last_at``: when it was last seen to grow; null: not since this node looks.
+ */
+export interface ReasonRow {
+  last_at: number | null;
+  messages: number;
+  rate: number | null;
+  reason:
+    | "after_close"
+    | "buffer_overflow"
+    | "channel_full"
+    | "expired"
+    | "group_lost"
+    | "over_capacity"
+    | "teardown"
+    | "unconfirmed"
+    | "unknown";
+}
+/**
+ * Losses in channel layers that followed each other, from ``since`` to ``at``, as far as they are known.
+ *
+ * ``messages`` null: nobody can know how many (``reason`` is ``unknown``, ``layer`` says which). ``channel`` and
+ * ``connection`` are named where there was but one; ``channels`` and ``connections`` say how many, to 256.
+ */
+export interface Drop {
+  at: number;
+  channel?: string;
+  channels?: number;
+  connection?: string;
+  connections?: number;
+  consumer: string;
+  group?: string;
+  layer?: string;
+  messages: number | null;
+  node: string;
+  reason:
+    | "after_close"
+    | "buffer_overflow"
+    | "channel_full"
+    | "expired"
+    | "group_lost"
+    | "over_capacity"
+    | "teardown"
+    | "unconfirmed"
+    | "unknown";
+  since: number;
+  tenant: string;
+}
+/**
+ * The same for one consumer (``unknown``: nobody can say whose it was) and one tenant.
+ */
+export interface DroppedRow {
+  consumer: string;
+  last_at: number | null;
+  messages: number;
+  rate: number | null;
+  reason:
+    | "after_close"
+    | "buffer_overflow"
+    | "channel_full"
+    | "expired"
+    | "group_lost"
+    | "over_capacity"
+    | "teardown"
+    | "unconfirmed"
+    | "unknown";
+  tenant: string;
 }
 /**
  * Something rare that happened. ``count`` > 1: a summary of that many of one kind within a second, after the
@@ -122,6 +208,27 @@ export interface History {
   wait_p50: (number | null)[];
   wait_p95: (number | null)[];
   wait_p99: (number | null)[];
+}
+/**
+ * How full a channel layer is, as one node sees it.
+ *
+ * ``depth`` (messages that wait for the node) null: the layer can't be looked at now, and is unknown, not empty.
+ * ``capacity``, of one queue, and ``fullest``, the fullest queue's share of it, are null also where a layer knows no
+ * bound. ``channel`` is empty where the queue belongs to all connections of the node; ``consumer`` and ``tenant`` say
+ * whose channel it is, as far as known. ``gaps`` as in ``dropped``.
+ */
+export interface LayerRow {
+  backend: string;
+  capacity: number | null;
+  channel?: string;
+  consumer?: string;
+  depth: number | null;
+  fullest: number | null;
+  gaps?: number;
+  layer: string;
+  node: string;
+  oldest: number | null;
+  tenant?: string;
 }
 /**
  * A business metric of the host, registered through ``hub.metrics``.
@@ -213,19 +320,21 @@ export interface Totals {
   wait: Quantiles;
 }
 /**
- * Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow`` is the
- * whole ranked list.
+ * Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow``,
+ * ``dropped`` and ``layers`` are whole.
  */
 export interface Delta {
   at: number;
   consumers?: ConsumerRow[];
+  dropped?: Dropped;
+  layers?: LayerRow[];
   metrics?: MetricRow[];
   nodes?: NodeRow[];
   presence?: PresenceRow[];
   removed?: RowKey[];
   slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals";
+  topic: "consumers" | "dropped" | "events" | "layers" | "metrics" | "nodes" | "presence" | "slow" | "totals";
   totals?: Totals;
   type: "delta";
 }
@@ -322,7 +431,8 @@ export interface Subscribe {
   ref?: string | null;
   severities?: ("error" | "info" | "warning")[] | null;
   tenants?: string[] | null;
-  topics?: ("consumers" | "events" | "metrics" | "nodes" | "presence" | "slow" | "totals")[] | null;
+  topics?:
+    ("consumers" | "dropped" | "events" | "layers" | "metrics" | "nodes" | "presence" | "slow" | "totals")[] | null;
   type: "subscribe";
 }
 /**

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { INITIAL, metricKey, reduce, rowKey, type State, subscribed } from "../../src/store/state";
 import type { MetricRow, NodeRow, ServerMessage } from "../../src/wire/types";
-import { consumerRow, event, hello, history, presenceRow, totals } from "../samples";
+import { consumerRow, droppedRow, event, hello, history, layerRow, presenceRow, totals } from "../samples";
 
 const after = (messages: ServerMessage[], from: State = INITIAL) => messages.reduce(reduce, from);
 const node = (name: string, changes: Partial<NodeRow> = {}): NodeRow => ({
@@ -138,4 +138,18 @@ test("presence: a delta changes, adds and takes away who has nobody; another ten
   expect(changed.tenants).toEqual(["", "acme", "globex"]);
   expect(after([{ type: "snapshot", topic: "presence", at: 3, cursor: "c" }], changed).presence?.size).toBe(0);
   expect(subscribed(changed, "acme").presence).toBeNull();
+});
+
+test("dropped and layers are whole; the layers are the fleet's, whichever tenant is looked at", () => {
+  const begun = after([
+    { type: "snapshot", topic: "dropped", at: 1, cursor: "c", dropped: { rows: [droppedRow()], gaps: 0 } },
+    { type: "snapshot", topic: "layers", at: 1, cursor: "c", layers: [layerRow()] },
+  ]);
+  const rows = [droppedRow({ tenant: "globex" })];
+  const changed = after([{ type: "delta", topic: "dropped", at: 2, dropped: { rows, gaps: null } }], begun);
+  expect(changed.dropped).toEqual({ rows, gaps: null });
+  expect(changed.layers).toBe(begun.layers);
+  expect(after([{ type: "delta", topic: "layers", at: 2, layers: [] }], begun).layers).toEqual([]);
+  expect(after([{ type: "snapshot", topic: "dropped", at: 3, cursor: "c" }], changed).dropped).toEqual({});
+  expect(subscribed(changed, "acme")).toMatchObject({ dropped: null, layers: begun.layers });
 });

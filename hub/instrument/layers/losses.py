@@ -13,9 +13,10 @@ from threading import Lock
 from typing import Protocol
 
 from hub.core.events import Detail, Event
-from hub.core.layers import Drop, Drops
+from hub.core.layers import Drop, Drops, Run, Runs
 from hub.core.ledger import TEARDOWN, UNKNOWN, Connection, Counts, increment
 from hub.core.redaction import redact
+from hub.core.snapshot import DropRow
 from hub.faults import record_fault
 from hub.instrument.state import Instruments, instruments
 
@@ -93,6 +94,7 @@ class Losses:
         self.on_pending: Callable[[], None] | None = None
         self._ended: dict[str, tuple[Counts, float]] = {}
         self._drops = Drops()
+        self._runs = Runs()
         self._lock = Lock()
 
     # --- channels ---
@@ -168,18 +170,30 @@ class Losses:
         """Messages were lost, nobody can know how many."""
         with self._lock:
             increment(self.gaps, layer)
+            self._runs.add_gap(layer, self.instruments.clock.monotonic())
         if self.instruments.limiter.admit("frames.dropped", "", UNKNOWN, self.instruments.clock.monotonic()):
             self._publish("", UNKNOWN, "", {"reason": UNKNOWN, "layer": layer, "messages": None, **details})
 
     def flush(self) -> None:
         """Tell of what was lost since the last time: one event for each reason, consumer, tenant and group."""
+        limiter, clock = self.instruments.limiter, self.instruments.clock
         with self._lock:
             drops = self._drops.take()
-        limiter, clock = self.instruments.limiter, self.instruments.clock
+            for drop in drops:
+                self._runs.add(drop, clock.monotonic())
         for drop in drops:
             if limiter.admit("frames.dropped", drop.tenant, drop.consumer, clock.monotonic()):
                 connection = next(iter(drop.connections)) if len(drop.connections) == 1 else ""
                 self._publish(drop.tenant, drop.consumer, connection, _details(drop))
+
+    def recent(self) -> list[DropRow]:
+        """What was lost of late, as far as it was told."""
+        clock = self.instruments.clock
+        now = clock.monotonic()
+        ahead = clock.wall() - now
+        with self._lock:
+            self._runs.expire(now)
+            return [_row(run, ahead) for run in self._runs]
 
     def _publish(self, tenant: str, consumer: str, connection: str, details: dict[str, Detail]) -> None:
         event = Event(
@@ -198,6 +212,21 @@ def _details(drop: Drop) -> dict[str, Detail]:
     elif drop.channels:
         details["channels"] = len(drop.channels)
     return details
+
+
+def _row(run: Run, ahead: float) -> DropRow:
+    """
+    A run as it travels.
+
+    Args:
+        ahead: The wall clock's lead over the monotonic one, in seconds.
+    """
+    return DropRow(
+        reason=run.reason, consumer=run.consumer, tenant=run.tenant, group=redact(run.group),
+        since=ahead + run.since, at=ahead + run.at, messages=run.messages, layer=run.layer,
+        channel=redact(next(iter(run.channels))) if len(run.channels) == 1 else "", channels=len(run.channels),
+        connection=next(iter(run.connections)) if len(run.connections) == 1 else "", connections=len(run.connections),
+    )  # fmt: skip
 
 
 _current: list[Losses] = []

@@ -1,0 +1,33 @@
+"""The stand-alone site with consumers that are slow, or lose messages, in place of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = get_asgi_application()
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.urls import path
+
+import hub
+from hub.feed.routing import websocket_urlpatterns
+from hub.web.metrics import metrics_before
+from tests.browser.trouble.consumers import Room
+from tests.slow.consumers import Slow, Twin
+
+CONSUMERS: tuple[Any, ...] = (Slow, Twin, Room)
+routes: list[Any] = [path(f"<slug:tenant>/{consumer.hub_consumer}/", consumer.as_asgi()) for consumer in CONSUMERS]
+application = hub.monitor(
+    ProtocolTypeRouter(
+        {
+            "http": metrics_before(django_application),
+            "websocket": AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, *routes])),
+        }
+    )
+)
