@@ -120,6 +120,22 @@ async def test_time_passes_with_each_sweep(node, presence, clock, told):
     assert connection.counts.heartbeats_missed
 
 
+async def test_heartbeats_of_those_whom_presence_does_not_know_are_missed_too(node, presence, clock, told):
+    shared, probed = node.instruments, []
+    connection = shared.ledger.open("quiet", clock.monotonic(), lambda: "north")
+    connection.policy, connection.control = POLICY, Negotiated(lambda: probed.append(clock.monotonic()))
+    shared.accepted(connection)
+    for seconds, missed in ((45, 0), (1, 1), (29, 2), (30, 3)):
+        clock.advance(seconds)
+        await presence.sweep()
+        assert (missed, missed) == (connection.counts.heartbeats_missed, len(probed))
+    end(node, connection)
+    clock.advance(300)
+    await presence.sweep()
+    assert (3, 0, {}) == (connection.counts.heartbeats_missed, len(presence.heartbeats), presence.members.entries)
+    assert [] == [news for news in told if news["entries"]]
+
+
 async def test_heartbeats_put_nothing_on_the_bus(node, presence, clock, told):
     connections = [accept(node, str(number)) for number in range(50)]
     presence.flush()
