@@ -73,7 +73,8 @@ class Heartbeats:
     def join(self, connection: Connection, now: float) -> None:
         """A connection is open; a plain one has no heartbeats."""
         if connection.control is not None:
-            self._watched[connection.number] = _Watched(connection, now)
+            watched = self._watched[connection.number] = _Watched(connection, now)
+            self._judge(watched, now)
 
     def close(self, connection: Connection, now: float) -> None:  # noqa: ARG002 - as `Presence.close`
         """A connection has ended."""
