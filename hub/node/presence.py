@@ -66,7 +66,7 @@ class NodePresence:
         self._timer: asyncio.TimerHandle | None = None
         self._pending: deque[Payload] = deque(maxlen=MAX_PENDING)
         self._wake = asyncio.Event()
-        self._digest_at = self._clock.monotonic()
+        self._digest_at = self._awake_at = self._clock.monotonic()
         self._asked = False
 
     # --- connections ---
@@ -132,16 +132,21 @@ class NodePresence:
     async def run(self) -> None:
         """Sweep, and tell the fleet all there is from time to time, for as long as the node lives."""
         while True:
-            due = self._clock.monotonic() + self._period
+            period = self._period
             await self._pause()
-            now = self._clock.monotonic()
-            if now - due > self._late:
-                self.members.resume(now)
-                self.heartbeats.resume(now)
+            self._notice(period)
             try:
                 await self.sweep()
             except Exception as error:  # noqa: BLE001 - the border: the next sweep is a new chance
                 record_fault("presence sweep", error)
+
+    def _notice(self, waited: float = 0.0) -> None:
+        """See whether the process slept since the last call, `waited` seconds on purpose apart."""
+        now = self._clock.monotonic()
+        if now - self._awake_at - waited > self._late:
+            self.members.resume(now)
+            self.heartbeats.resume(now)
+        self._awake_at = now
 
     async def _pause(self) -> None:
         """Wait for the next sweep; it comes earlier if a connection with shorter times has joined."""
@@ -156,6 +161,7 @@ class NodePresence:
         for _ in chain(self.members.expire(now), self.heartbeats.expire(now)):
             self.flush()
             await asyncio.sleep(0)
+            self._notice()
         self.flush()
         if now - self._digest_at >= (ASKED_SECONDS if self._asked else DIGEST_SECONDS):
             await self.tell_all()
@@ -177,6 +183,7 @@ class NodePresence:
         self._digest_at, self._asked = self._now(), False
         for _ in self.members.refresh(self._digest_at):
             await asyncio.sleep(0)
+            self._notice()
         self.flush()
         self._tell(self.members.take_digest())
 
