@@ -1,11 +1,28 @@
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+
+const OUT = new URL("../hub/web/dist/", import.meta.url).pathname;
+
+/** Empties the directory as Vite would, but for the client library, which has a build of its own. */
+function emptyPage(): Plugin {
+  return {
+    name: "empty-page",
+    apply: "build",
+    renderStart() {
+      for (const name of existsSync(OUT) ? readdirSync(OUT) : [])
+        if (name !== "client") rmSync(OUT + name, { recursive: true });
+    },
+  };
+}
 
 export default defineConfig({
   base: "./",
+  plugins: [emptyPage()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
-    outDir: "../hub/web/dist",
-    emptyOutDir: true,
+    outDir: OUT,
+    emptyOutDir: false,
     manifest: "manifest.json",
     assetsDir: "",
     // light-dark() and nesting go out as written: every browser has had them since the middle of 2024.

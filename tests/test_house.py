@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import re
 import shutil
@@ -23,6 +24,8 @@ CORE_MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for path in ROOT.joinpath("hub", "core").rglob("*.py")
 )
+#: The client library stays below so many bytes, gzipped; `frontend/vite.client.config.ts` refuses more.
+MOST_LIBRARY_BYTES = 4096
 PROJECT = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text())
 
 
@@ -53,6 +56,12 @@ def test_the_wheel_holds_the_hub_and_its_page_and_nothing_else(tmp_path):
     files = {name for entry in manifest.values() for name in (entry["file"], *entry.get("css", []))}
     assert {f"hub/web/dist/{name}" for name in files} <= names
     assert "hub/py.typed" in names
+
+    library = {name for name in names if name.startswith("hub/web/dist/client/")}
+    assert {f"hub/web/dist/client/hubsocket.{ending}" for ending in ("js", "js.map", "d.ts")} == library
+    module = ZipFile(wheel).read("hub/web/dist/client/hubsocket.js")
+    assert b"HubSocket" in module
+    assert len(gzip.compress(module)) < MOST_LIBRARY_BYTES
 
 
 def test_a_wheel_without_the_page_is_refused_with_the_remedy(tmp_path):

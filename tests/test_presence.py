@@ -260,6 +260,18 @@ async def test_a_message_tells_the_group_of_joins_and_leaves():
     await ann.disconnect()
 
 
+async def test_a_group_is_told_of_somebody_who_stays_elsewhere():
+    ann, bob = await connect(Room, "ann"), await connect(Room, "bob")
+    elsewhere = await connect(SyncRoom, "bob")
+    heard = {await ann.receive_from(), await ann.receive_from()}
+    assert {"joined ann lobby north", "joined bob lobby north"} == heard
+    await bob.disconnect()
+    assert await ann.receive_from(timeout=10) == "left bob lobby north"
+    assert presence.get("north", "bob") is not None
+    await elsewhere.disconnect()
+    await ann.disconnect()
+
+
 async def test_without_the_attribute_there_is_no_message():
     layer = get_channel_layer()
     await layer.group_add("room-7", "specific.channel")

@@ -153,7 +153,8 @@ export class HubSocket extends EventTarget {
 
   #attempt = 0;
   #delay = 0;
-  #openedAt = 0;
+  /** Undefined: it was never open. */
+  #openedAt: number | undefined;
   #lastClose = { code: 1006, reason: "" };
   /** Counts attempts: a `resume` that ends too late is ignored. */
   #generation = 0;
@@ -301,7 +302,8 @@ export class HubSocket extends EventTarget {
     this.#negotiated = this.#options.negotiate === false ? false : undefined;
     this.#suspect = false;
     this.#at = null;
-    this.#openedAt = this.#count = this.#confirmed = 0;
+    this.#openedAt = undefined;
+    this.#count = this.#confirmed = 0;
     if (this.#reconnects)
       this.#connectTimer = setTimeout(() => this.#abandon(), (this.#options.connectTimeout ?? 20) * 1000);
   }
@@ -331,8 +333,11 @@ export class HubSocket extends EventTarget {
     const close = { code: code ?? 1006, reason: reason ?? "", wasClean: wasClean ?? false };
     this.#live = false;
     this.#forget();
-    this.#lastClose = close;
-    if (this.#openedAt && now() - this.#openedAt >= STABLE) this.#attempt = 0;
+    // An attempt that failed was no connection.
+    if (this.#openedAt !== undefined) {
+      this.#lastClose = close;
+      if (now() - this.#openedAt >= STABLE) this.#attempt = 0;
+    }
     if (close.code === 4429 || close.code === 1013) this.#attempt = Math.max(this.#attempt, BUSY);
     if (this.#closing || !this.#isWanted(new CloseEvent("close", close))) this.#finish(close);
     else {

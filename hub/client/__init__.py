@@ -24,6 +24,6 @@ except ImportError as error:
 from hub.client.connection import HubSocket
 from hub.client.errors import UnsentLimitError
 from hub.client.opening import connect
-from hub.client.reconnect import FINAL_CODES, full_jitter
+from hub.client.reconnect import FINAL_CODES, ResumeContext, full_jitter
 
-__all__ = ["FINAL_CODES", "HubSocket", "UnsentLimitError", "connect", "full_jitter"]
+__all__ = ["FINAL_CODES", "HubSocket", "ResumeContext", "UnsentLimitError", "connect", "full_jitter"]

@@ -8,7 +8,8 @@ control frames (`hub.client.control`), what waits (`hub.client.queues`), and the
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, Self, overload
@@ -21,13 +22,29 @@ from hub.client.control import Control, Message
 from hub.client.fragments import Fragments, with_first_changed
 from hub.client.keeper import Keeper
 from hub.client.queues import Arrival, Inbox, Outbox
-from hub.client.reconnect import BUSY_CODES, BUSY_SKIPS, STABLE_SECONDS
+from hub.client.reconnect import BUSY_CODES, BUSY_SKIPS, STABLE_SECONDS, Resume, ResumeContext
 from hub.clock import SYSTEM
 
 #: What ends a conversation with an error of the block that it was used in (RFC 6455: internal error).
 CODE_INTERNAL_ERROR = 1011
+#: The end of a connection that nobody closed (RFC 6455).
+CODE_ABNORMAL = 1006
 
-Resume = Callable[[], Iterable[Message] | Awaitable[Iterable[Message]]]
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What `hub.client.connect` was told; it says what each of them means.
+
+    Attributes:
+        pings: The library's pings decide whether a negotiated connection lives, too.
+    """
+
+    delays: Callable[[], Iterator[float]]
+    final_codes: Collection[int]
+    resume: Resume | None
+    negotiate: bool
+    pings: bool
 
 
 class HubSocket:
@@ -37,20 +54,22 @@ class HubSocket:
     Made by `hub.client.connect`, which says what can be set.
 
     Attributes:
+        uri: Of the newest attempt, without the hub's parameter.
         connections: How many connections there were, the first one included.
     """
 
     def __init__(
-        self, connection: ClientConnection, reopen: Callable[[], Awaitable[ClientConnection | None]], *,
-        delays: Callable[[], Iterator[float]], final_codes: Collection[int], resume: Resume | None,
-        inbox: Inbox, outbox: Outbox,
+        self, connection: ClientConnection, uri: str, reopen: Callable[[str], Awaitable[ClientConnection | None]],
+        settings: Settings, *, inbox: Inbox, outbox: Outbox,
     ) -> None:  # fmt: skip
+        self.uri = uri
         self._connection = connection
         self._reopen = reopen
-        self._delays = delays
-        self._waits = delays()
-        self._final_codes = final_codes
-        self._resume = resume
+        self._settings = settings
+        self._waits = settings.delays()
+        self._attempt = 0
+        #: What the resume hook has said, to be sent first.
+        self._first: list[Message] = []
         self._inbox = inbox
         self._outbox = outbox
         self._sending = asyncio.Lock()
@@ -211,7 +230,7 @@ class HubSocket:
         """A connection stands."""
         self._connection = connection
         self._opened_at = SYSTEM.monotonic()
-        self._control = Control(self._opened_at, self._lag)
+        self._control = Control(self._opened_at, self._lag, asked=self._settings.negotiate)
         self._keeper = Keeper(connection, self._control)
         self._caught_up = not self.connections
         self._open = True
@@ -233,12 +252,14 @@ class HubSocket:
 
     async def _converse(self) -> None:
         """Read until the connection ends; meanwhile say what is due and what has waited."""
-        tasks = [asyncio.create_task(self._keeper.run())]
+        connection, control = self._connection, self._control
+        ended = asyncio.create_task(connection.wait_closed())
+        tasks = [ended, asyncio.create_task(self._keeper.run())]
         if not self._caught_up:
             tasks.append(asyncio.create_task(self._catch_up()))
         try:
             while True:
-                await self._read(self._connection, self._control)
+                await self._read(connection, control, ended)
         except ConnectionClosed as error:
             self._last = error
         finally:
@@ -249,48 +270,73 @@ class HubSocket:
                 if isinstance(outcome, Exception) and not isinstance(outcome, ConnectionClosed):
                     self._connection.logger.error("the client library failed", exc_info=outcome)
 
-    async def _read(self, connection: ClientConnection, control: Control) -> None:
-        """Read one frame, once there is room for it."""
-        if self._inbox.full:
-            control.parked = True
-            await self._inbox.wait_for_room()
-            control.resumed(SYSTEM.monotonic())
-            self._keeper.wake()
+    async def _read(self, connection: ClientConnection, control: Control, ended: asyncio.Future[None]) -> None:
+        """Read one frame; one for the application has to wait for room."""
         received = await connection.recv()
         now, first = SYSTEM.monotonic(), control.negotiated is None
         frame = control.receive(received, now)
         if frame is not None:
-            self._inbox.put(Arrival(frame, control, now))
+            if self._inbox.full:
+                await self._park(control, ended)
+            if not self._inbox.put(Arrival(frame, control, now)):
+                connection.logger.warning("a connection has ended while nobody took what it brought: a frame is lost")
             return
         if first:
+            if not self._settings.pings:
+                # Heartbeats tell more: while the application takes nothing, pongs lie unread behind its frames.
+                connection.ping_timeout = None
             # Nobody gets a turn before this heartbeat is in the socket: from it on the server knows that we escape
             # what begins with U+0000.
             await self._keeper.say_due(now)
+        self._keeper.wake()
+
+    async def _park(self, control: Control, ended: asyncio.Future[None]) -> None:
+        """Read nothing until the application takes something; a connection that ends meanwhile is noticed."""
+        control.parked = True
+        await self._inbox.wait_for_room(ended)
+        control.resumed(SYSTEM.monotonic())
         self._keeper.wake()
 
     # --- the way back ---
 
     async def _come_back(self) -> ClientConnection | None:
         """Connect again; None if there is no use in it or nobody wants it any more."""
-        if self._closing or self._connection.close_code in self._final_codes:
+        if self._closing or self._connection.close_code in self._settings.final_codes:
             return None
         if SYSTEM.monotonic() - self._opened_at >= STABLE_SECONDS:
-            self._waits = self._delays()
+            self._waits, self._attempt = self._settings.delays(), 0
         if self._connection.close_code in BUSY_CODES:
             for _ in islice(self._waits, BUSY_SKIPS):
                 pass
         for delay in self._waits:
             self._connection.logger.info("connection lost; next attempt in %.1f s", delay)
             await asyncio.sleep(delay)
-            connection = await self._reopen()
-            if connection is not None:
-                return connection
+            self._attempt += 1
+            if await self._prepare():
+                connection = await self._reopen(self.uri)
+                if connection is not None:
+                    return connection
         return None
+
+    async def _prepare(self) -> bool:
+        """Let the resume hook say where to connect and what goes out first; False: it failed, and so this attempt."""
+        last = self._connection
+        context = ResumeContext(self.uri, self._attempt, last.close_code or CODE_ABNORMAL, last.close_reason or "")
+        try:
+            hook = None if self._settings.resume is None else self._settings.resume(context)
+            if inspect.isawaitable(hook):
+                await hook
+        except Exception:
+            # Whoever wrote the hook finds out here.
+            last.logger.exception("the resume hook failed")
+            return False
+        self.uri, self._first = context.uri, context.messages
+        return True
 
     async def _catch_up(self) -> None:
         """On a new connection: say what resumes the conversation, then what has waited; all others wait meanwhile."""
         async with self._sending:
-            for message in await self._resumption():
+            for message in self._first:
                 await self._hand_over(message, text=isinstance(message, str))
             while self._outbox:
                 message, text = self._outbox.first()
@@ -300,17 +346,6 @@ class HubSocket:
                 self._outbox.drop_first()
                 await self._hand_over(message, text=text)
             self._caught_up = True
-
-    async def _resumption(self) -> Iterable[Message]:
-        if self._resume is None:
-            return ()
-        try:
-            messages = self._resume()
-            return await messages if inspect.isawaitable(messages) else messages
-        except Exception:
-            # The conversation goes on without: whoever wrote the hook finds out here.
-            self._connection.logger.exception("the resume hook failed")
-            return ()
 
     # --- the end ---
 

@@ -30,6 +30,7 @@ class Control:
     Args:
         now: Monotonic time, in seconds, when it was opened.
         lag: Says how old the oldest frame is that the application has not taken, in seconds.
+        asked: The server was asked for control frames; else the connection is plain from the beginning.
 
     Attributes:
         negotiated: Whether the server speaks our control frames; None while undecided.
@@ -38,8 +39,8 @@ class Control:
         parked: Nobody reads what the server sends, as the application takes nothing: its silence says nothing.
     """
 
-    def __init__(self, now: float, lag: Callable[[], float] = lambda: 0.0) -> None:
-        self.negotiated: bool | None = None
+    def __init__(self, now: float, lag: Callable[[], float] = lambda: 0.0, *, asked: bool = True) -> None:
+        self.negotiated: bool | None = None if asked else False
         self.interval = math.inf
         self.count = 0
         self.parked = False

@@ -7,10 +7,11 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_connection
+from websockets.exceptions import InvalidURI
 
-from hub.client.connection import HubSocket, Resume
+from hub.client.connection import HubSocket, Settings
 from hub.client.queues import Inbox, Outbox
-from hub.client.reconnect import FINAL_CODES, full_jitter
+from hub.client.reconnect import FINAL_CODES, Resume, full_jitter
 from hub.core.control import with_parameter
 
 #: Frames that wait for the application, and messages that wait for a connection, at most.
@@ -29,30 +30,41 @@ class connect:  # noqa: N801 - in lower case, as the library's: it is called lik
 
     Args:
         uri: Where to, ``ws://`` or ``wss://``.
-        resume: Called on each connection but the first: what it returns is sent before anything that has waited.
+        resume: Called with a `ResumeContext` before each attempt to come back; the attempt waits for it, also for a
+            coroutine. One that raises has failed this attempt: that is logged, and the next one follows.
         reconnect_delays: Makes the waits, in seconds, before each attempt to come back; where they end, so do the
             attempts. None: never come back.
         final_codes: Close codes after which it does not come back.
+        negotiate: Ask the hub for control frames, by one more parameter in the query of the URI.
         max_queue: Frames that wait for the application at most; beyond that nothing is read.
         max_unsent: Messages that wait for the connection's return at most.
         max_unsent_bytes: The same in bytes (of text: characters).
         options: Everything that the library's ``connect`` takes, such as ``additional_headers``,
             ``subprotocols``, ``ssl`` and ``process_exception``, which tells whether to try again after an attempt
-            that failed.
+            that failed. On a negotiated connection heartbeats say whether the server lives; the library's pings do
+            as well only where a ``ping_timeout`` is given.
     """
 
     def __init__(
         self, uri: str, *, resume: Resume | None = None,
         reconnect_delays: Callable[[], Iterator[float]] | None = full_jitter,
-        final_codes: Collection[int] = FINAL_CODES, max_queue: int | None = MAX_QUEUE,
+        final_codes: Collection[int] = FINAL_CODES, negotiate: bool = True, max_queue: int | None = MAX_QUEUE,
         max_unsent: int = MAX_UNSENT, max_unsent_bytes: int = MAX_UNSENT_BYTES,
         **options: Any,  # noqa: ANN401 - the library's
     ) -> None:  # fmt: skip
-        self._opener = open_connection(with_parameter(uri), **options)
-        self._delays = reconnect_delays or (lambda: iter(()))
-        self._settings: dict[str, Any] = {"delays": self._delays, "final_codes": final_codes, "resume": resume}
+        self._options = options
         self._limits = max_queue, max_unsent, max_unsent_bytes
+        self._settings = Settings(
+            delays=reconnect_delays or (lambda: iter(())), final_codes=final_codes, resume=resume,
+            negotiate=negotiate, pings="ping_timeout" in options,
+        )  # fmt: skip
         self._socket: HubSocket | None = None
+        self._aim(uri)
+
+    def _aim(self, uri: str) -> None:
+        """Connect there from now on."""
+        self._opener = open_connection(with_parameter(uri) if self._settings.negotiate else uri, **self._options)
+        self._uri = uri
 
     def __await__(self) -> Generator[Any, None, HubSocket]:
         return self._connect().__await__()
@@ -60,10 +72,19 @@ class connect:  # noqa: N801 - in lower case, as the library's: it is called lik
     async def _connect(self) -> HubSocket:
         max_queue, max_unsent, max_unsent_bytes = self._limits
         inbox, outbox = Inbox(max_queue), Outbox(max_unsent, max_unsent_bytes)
-        return HubSocket(await self._opener, self._reopen, inbox=inbox, outbox=outbox, **self._settings)
+        connection = await self._opener
+        return HubSocket(connection, self._uri, self._reopen, self._settings, inbox=inbox, outbox=outbox)
 
-    async def _reopen(self) -> ClientConnection | None:
+    async def _reopen(self, uri: str) -> ClientConnection | None:
         """Try to come back; None if that failed but may succeed later."""
+        try:
+            if uri != self._uri:
+                self._aim(uri)
+        except (InvalidURI, ValueError) as error:
+            # Not the address itself: it may contain a secret.
+            why = getattr(error, "msg", error)
+            self._opener.logger.error("the resume hook's address can't be used: %s", why)  # noqa: TRY400
+            return None
         try:
             return await self._opener
         except Exception as error:  # noqa: BLE001 - raised again unless it is worth another attempt
@@ -88,7 +109,7 @@ class connect:  # noqa: N801 - in lower case, as the library's: it is called lik
             await socket.__aexit__(kind, error, traceback)
 
     async def __aiter__(self) -> AsyncIterator[HubSocket]:
-        delays = self._delays()
+        delays = self._settings.delays()
         while True:
             try:
                 socket = await self
@@ -99,6 +120,6 @@ class connect:  # noqa: N801 - in lower case, as the library's: it is called lik
                     raise
                 await asyncio.sleep(delay)
                 continue
-            delays = self._delays()
+            delays = self._settings.delays()
             async with socket:
                 yield socket

@@ -22,7 +22,8 @@ class Inbox:
     Frames that the application has not taken yet, oldest first, across connections.
 
     Args:
-        limit: Frames at most: beyond that nothing is read, so that the server's own back-pressure works.
+        limit: Frames at most: beyond that nothing is read, so that the server's own back-pressure works. Only what a
+            connection has brought before it ended is taken in all the same, up to twice as many.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -42,16 +43,24 @@ class Inbox:
         """When the oldest one came; None if there is none."""
         return self._arrivals[0].at if self._arrivals else None
 
-    def put(self, arrival: Arrival) -> None:
-        """Add one, room or not."""
+    def put(self, arrival: Arrival) -> bool:
+        """Add one, room or not. Returns whether it was taken in: there are never more than twice the limit."""
+        if self._limit is not None and len(self._arrivals) >= 2 * self._limit:
+            return False
         self._arrivals.append(arrival)
         self._changed.set()
+        return True
 
-    async def wait_for_room(self) -> None:
-        """Return once there is room."""
-        while self.full:
+    async def wait_for_room(self, ended: asyncio.Future[None]) -> None:
+        """Return once there is room, or the connection has ended."""
+        ended.add_done_callback(self._look)
+        while self.full and not ended.done():
             self._room.clear()
             await self._room.wait()
+        ended.remove_done_callback(self._look)
+
+    def _look(self, _: object) -> None:
+        self._room.set()
 
     async def take(self) -> Arrival | None:
         """The oldest one, once there is one; None when nothing more will come. Cancelling loses nothing."""

@@ -1,7 +1,9 @@
-"""Whether to come back after a connection has ended, and when."""
+"""Whether to come back after a connection has ended, when, and with which words."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+
+from hub.client.control import Message
 
 #: Not after 1000 (the server is done) and 1008 (against its policy), nor after 4400 to 4499, which say what HTTP's 400
 #: to 499 do, but for 4408, 4425 and 4429: time-out, too early, too many.
@@ -25,3 +27,32 @@ def full_jitter(first: float = FIRST_DELAY, longest: float = LONGEST_DELAY) -> I
     while True:
         yield random.uniform(0, bound)  # noqa: S311 - spreads load, keeps no secret
         bound = min(2 * bound, longest)
+
+
+class ResumeContext:
+    """
+    Of the attempt that is about to be made, for the ``resume`` hook.
+
+    Attributes:
+        uri: Where to connect. May be assigned, as for a fresh token; it is kept for the attempts after this one.
+        attempt: Which one this is, from 1, since the last connection that held for five seconds.
+        code: How the last connection ended.
+        reason: What came with the code.
+        messages: What `send` was given.
+    """
+
+    def __init__(self, uri: str, attempt: int, code: int, reason: str) -> None:
+        self.uri = uri
+        self.attempt = attempt
+        self.code = code
+        self.reason = reason
+        self.messages: list[Message] = []
+
+    def send(self, message: Message | bytearray | memoryview) -> None:
+        """To be sent first if this attempt succeeds, before everything that waits."""
+        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+            raise TypeError(f"a message is text or bytes, not {type(message).__name__}")
+        self.messages.append(message if isinstance(message, (str, bytes)) else bytes(message))
+
+
+Resume = Callable[[ResumeContext], Awaitable[None] | None]

@@ -13,14 +13,11 @@ slept; but only a sign of life makes a state better.
 from collections.abc import Callable, Iterator
 from math import inf
 
+from hub.core.heartbeats import DEFAULT_POLICY, SLICE, count_missed
 from hub.core.ledger import ANONYMOUS, CODE_ABNORMAL, Connection
 from hub.core.policy import Policy
 from hub.core.presence import IDLE, OFFLINE, ONLINE, STALE, STATES, Diff, Entry, Key
 
-#: Connections that are looked at between two pauses: well below a millisecond.
-SLICE = 200
-#: Heartbeats count as missed after so many intervals of silence, and after each further one.
-MISSED_INTERVALS = 1.5
 #: Two times this close are one moment.
 MOMENT = 1e-6
 #: How bad a state is.
@@ -52,10 +49,7 @@ class Evidence:
     @property
     def policy(self) -> Policy:
         """How long it may be silent."""
-        return self.connection.policy or _DEFAULT
-
-
-_DEFAULT = Policy()
+        return self.connection.policy or DEFAULT_POLICY
 
 
 class _Owner:
@@ -199,7 +193,7 @@ class Presence:
         if heard or WORSE[state] > WORSE[evidence.state]:
             evidence.state = state
         if not evidence.ended_at:
-            lasts = min(lasts, _count_missed(connection, policy, silence, heard=heard))
+            lasts = min(lasts, count_missed(connection, policy.interval, silence, heard=heard))
         elif evidence.state == OFFLINE:
             self._forget(evidence)
             return
@@ -311,22 +305,6 @@ def _state_of_negotiated(policy: Policy, silence: float) -> tuple[str, float]:
     if silence > policy.timeout:
         return OFFLINE, inf
     return (STALE, policy.timeout) if silence > policy.stale_after else (ONLINE, policy.stale_after)
-
-
-def _count_missed(connection: Connection, policy: Policy, silence: float, *, heard: bool) -> float:
-    """Count the heartbeats that a negotiated client has missed, and probe. Returns the silence at the next one."""
-    control = connection.control
-    if control is None:
-        return inf
-    missed = max(0, int(silence / policy.interval - MISSED_INTERVALS + 1))
-    if heard:
-        control.missed = 0
-    if missed > control.missed:
-        if connection.counts is not None:
-            connection.counts.heartbeats_missed += missed - control.missed
-        control.missed = missed
-        control.probe()
-    return (missed + MISSED_INTERVALS) * policy.interval
 
 
 def _heard_at(evidence: Evidence) -> float:

@@ -202,7 +202,7 @@ class Connection:
         member_of: Says who is connected and in which presence groups; called once, when the connection is accepted.
         groups: Presence groups it is in.
         link: Its tie to a channel layer; None where it has none, or one that is not instrumented.
-        policy: How long a member may be silent; None where presence is off.
+        policy: How long it may be silent; None where presence is off and there are no control frames.
         touched: Something was sent to it since it was last looked at (`hub.instrument.busy.SENT`), or nobody looks.
     """
 

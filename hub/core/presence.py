@@ -131,7 +131,7 @@ class RosterDiff:
         left: Members that nobody has any more, as they were.
         changed: Members that changed otherwise: state, name, connections, groups, nodes.
         entered: Members that came into a group, with the group; those that joined included.
-        withdrawn: Members that went out of a group, with the group; those that left included.
+        withdrawn: Members that went out of a group, as they were, with the group; those that left included.
         before: The states that changed members had before.
     """
 

@@ -8,7 +8,7 @@ dropped, and its boot's late news are old until it is alive again.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ SEARCH_SLICE = 1000
 EMPTY_KEPT = 60.0
 
 Rank = tuple[float, str]
+#: A member, and what a node says of it; None: the node has it no more.
+Change = tuple[Key, Entry | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,11 @@ class Roster:
         return FRESH if base <= (held[2] if rank == held[:2] else 0) else GAP
 
     def receive(self, news: News) -> Iterator[RosterDiff]:
-        """Take fresh news, pausing after each `SLICE` of members with what changed; joins come before leaves."""
+        """
+        Take fresh news, pausing after each `SLICE` of members with what changed; joins come before leaves.
+
+        A node that dies in a pause is dropped for good: what is left of its news is not taken.
+        """
         node, diff = news.node, news.diff
         if self.judge(news) != FRESH:
             return
@@ -147,9 +153,15 @@ class Roster:
         gone: Iterable[Key] = diff.gone
         if diff.base is None or another:
             gone = entries.keys() - {entry.key for entry in diff.entries}
-        self.replicas[node] = Replica(news.started_at, news.boot, diff.version, entries)
-        yield from self._apply(node, node, entries, [(entry.key, entry) for entry in diff.entries])
-        yield from self._apply("" if another else node, node, entries, [(key, None) for key in gone])
+        replica = self.replicas[node] = Replica(news.started_at, news.boot, diff.version, entries)
+        for told_by, changes in (
+            (node, [(entry.key, entry) for entry in diff.entries]),
+            ("" if another else node, [(key, None) for key in gone]),
+        ):
+            for changed in self._apply(told_by, node, entries, changes):
+                yield changed
+                if self.replicas.get(node) is not replica:
+                    return
 
     def advance(self, news: News) -> None:
         """Take the version of a digest whose content is known already."""
@@ -158,11 +170,17 @@ class Roster:
         self.replicas[news.node] = Replica(news.started_at, news.boot, news.diff.version, entries)
 
     def drop(self, node: str) -> Iterator[RosterDiff]:
-        """A node has died: its members leave, unless others have them."""
+        """A node has died: its members leave, unless others have them, or the node's next boot has in a pause."""
         replica = self.replicas.pop(node, None)
-        if replica is not None:
-            self._dead.add((node, (replica.started_at, replica.boot)))
-            yield from self._apply("", node, replica.entries, [(key, None) for key in list(replica.entries)])
+        if replica is None:
+            return
+        self._dead.add((node, (replica.started_at, replica.boot)))
+        keys = list(replica.entries)
+        for start in range(0, len(keys), SLICE):
+            successor = self.replicas.get(node)
+            kept = successor.entries if successor is not None else {}
+            changes: list[Change] = [(key, None) for key in keys[start : start + SLICE] if key not in kept]
+            yield from self._apply("", node, replica.entries, changes)
 
     def revive(self, node: str, started_at: float, boot: str) -> bool:
         """A node is alive. Returns whether it was thought dead: its digest must be asked for."""
@@ -172,7 +190,7 @@ class Roster:
         return True
 
     def _apply(
-        self, told_by: str, node: str, held: dict[Key, Entry], changes: list[tuple[Key, Entry | None]]
+        self, told_by: str, node: str, held: dict[Key, Entry], changes: Sequence[Change]
     ) -> Iterator[RosterDiff]:
         for start in range(0, len(changes), SLICE):
             diff, touched = RosterDiff(told_by), set()
@@ -334,7 +352,9 @@ def _note(diff: RosterDiff, before: tuple[Entry, ...], after: tuple[Entry, ...])
     else:
         diff.joined.append(member)
     diff.entered += [(member, group) for group in sorted(groups - former)]
-    diff.withdrawn += [(member, group) for group in sorted(former - groups)]
+    if former - groups:
+        # As it was: by the consumers that it was in the group with.
+        diff.withdrawn += [(member_of(before), group) for group in sorted(former - groups)]
 
 
 def best_state(entries: tuple[Entry, ...]) -> str:

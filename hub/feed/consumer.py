@@ -6,7 +6,6 @@ the server's write buffer before it sends, because Daphne's ``send`` never waits
 """
 
 import asyncio
-from collections.abc import Awaitable
 from typing import Any, cast
 
 from channels.consumer import get_handler_name
@@ -17,17 +16,14 @@ from hub import __version__
 from hub.access import Operator, bearer_token, operator_of_session, operator_of_token, origin_allowed
 from hub.faults import record_fault
 from hub.feed import wire
+from hub.feed.sending import unless_gone, wait_for_room
 from hub.feed.service import FeedService
 from hub.feed.session import Limits, Session
 from hub.instrument.mixin import MonitoredConsumerMixin
 from hub.instrument.observer import SCOPE_KEY
-from hub.instrument.servers import outbound_bytes
 from hub.instrument.state import instruments
 from hub.node.executor import run_in_thread
 from hub.node.node import current_node, ensure_node
-
-#: Seconds between two looks at a write buffer that is too full.
-BACKLOG_POLL = 0.05
 
 
 class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
@@ -169,10 +165,7 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     async def _room(self) -> None:
         """Wait until the server's write buffer has room. Meanwhile events queue up, and numbers are replaced."""
         limit = instruments().config.feed_buffer_bytes
-        raw_send = self._raw_send()
-        # The server has no event to wait for.
-        while not self.session.closing and (outbound_bytes(raw_send) or 0) > limit:  # noqa: ASYNC110
-            await asyncio.sleep(BACKLOG_POLL)
+        await wait_for_room(self._raw_send(), limit, lambda: self.session.closing)
 
     def _raw_send(self) -> object:
         connection = cast("dict[str, Any]", self.scope).get(SCOPE_KEY)
@@ -180,14 +173,14 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
 
     async def _send_frame(self, frame: str | bytes) -> None:
         sending = self.send(text_data=frame) if isinstance(frame, str) else self.send(bytes_data=frame)
-        await _unless_gone(sending)
+        await unless_gone(sending)
 
     async def _close_session(self, service: FeedService, code: int) -> None:
         service.retire(self)
         if code == wire.CLOSE_TOO_SLOW:
-            await _unless_gone(self.close(code, reason=service.cursor))
+            await unless_gone(self.close(code, reason=service.cursor))
         else:
-            await _unless_gone(self.close(code))
+            await unless_gone(self.close(code))
 
     # --- rights ---
 
@@ -222,14 +215,6 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         if mine is not None and theirs is not None and theirs.session_key == mine.session_key and self._service:
             self.session.close_code = wire.CLOSE_NOT_LOGGED_IN
             self._service.node.loop.call_soon_threadsafe(self.wake)
-
-
-async def _unless_gone(sending: Awaitable[None]) -> None:
-    """Let the server send; what it raises while a connection is closing differs from server to server."""
-    try:
-        await sending
-    except Exception as error:
-        raise ConnectionResetError("the operator is leaving") from error
 
 
 def _refusal(operator: Operator | None) -> int:

@@ -24,9 +24,9 @@ from hub.access import origin_allowed, session_alive
 from hub.faults import record_fault
 from hub.feed import wire
 from hub.feed.rosters import WatchedRoster, watched_rosters
+from hub.feed.sending import unless_gone, wait_for_room
 from hub.instrument.mixin import MonitoredConsumerMixin
 from hub.instrument.observer import SCOPE_KEY
-from hub.instrument.servers import outbound_bytes
 from hub.instrument.state import instruments
 from hub.instrument.tenants import tenant_of_scope
 from hub.node.executor import run_in_thread
@@ -34,8 +34,6 @@ from hub.node.node import current_node, ensure_node
 
 #: Diffs that may wait for a page that reads slowly; beyond, a fresh snapshot takes their place.
 MAX_UNSENT = 20
-#: Seconds between two looks at a write buffer that is too full.
-BACKLOG_POLL = 0.05
 MAX_GROUP_CHARACTERS = 200
 
 
@@ -201,8 +199,8 @@ class PresenceConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
                 await self._wake.wait()
                 self._wake.clear()
                 while (frame := await self._next()) is not None:
-                    await _unless_gone(self.send(text_data=frame))
-            await _unless_gone(self.close(self._refused))
+                    await unless_gone(self.send(text_data=frame))
+            await unless_gone(self.close(self._refused))
         except OSError:
             # The page has gone; its disconnect follows.
             return
@@ -215,9 +213,7 @@ class PresenceConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         limit = instruments().config.feed_buffer_bytes
         record = self._record()
         raw_send = None if record is None else record.raw_send
-        # The server has no event to wait for.
-        while self._refused is None and (outbound_bytes(raw_send) or 0) > limit:  # noqa: ASYNC110
-            await asyncio.sleep(BACKLOG_POLL)
+        await wait_for_room(raw_send, limit, lambda: self._refused is not None)
         if self._refused is not None:
             return None
         if self._behind and self._watched is not None:
@@ -261,11 +257,3 @@ async def group_allowed(scope: Any, group: str) -> bool:  # noqa: ANN401 - ASGI
     except Exception as error:  # noqa: BLE001 - the border: the host's rule must not end a connection
         record_fault("HUB['PRESENCE_GROUPS']", error)
         return False
-
-
-async def _unless_gone(sending: Awaitable[None]) -> None:
-    """Let the server send; what it raises while a connection is closing differs from server to server."""
-    try:
-        await sending
-    except Exception as error:
-        raise ConnectionResetError("the page is leaving") from error

@@ -227,10 +227,10 @@ class MonitoredConsumerMixin:
         settings = shared.config
         policy = members.policy_of(type(self), settings)
         present = settings.presence if self.hub_presence is None else self.hub_presence
-        connection.policy = policy if present else None
-        connection.member_of = functools.partial(members.member_of, self) if present else None
         wanted = settings.control_frames if self.hub_control_frames is None else self.hub_control_frames
         negotiates = connection.asked and wanted
+        connection.policy = policy if present or negotiates else None
+        connection.member_of = functools.partial(members.member_of, self) if present else None
         return ControlFrames(shared, connection, policy.interval, send) if negotiates else None
 
     async def _hub_run_inbox(self, observer: Observer, scope: Any, receive: Any, send: Send) -> None:  # noqa: ANN401 - ASGI

@@ -9,10 +9,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from hub.bus.base import Payload
 from hub.core.evidence import Presence
+from hub.core.heartbeats import DEFAULT_POLICY, Heartbeats
 from hub.core.ledger import Connection
 from hub.core.policy import Policy
 from hub.core.presence import Diff
@@ -45,12 +47,14 @@ class NodePresence:
 
     Attributes:
         members: What is known of them.
+        heartbeats: Those of negotiated connections that have no member.
         listeners: Called with each diff and digest before it goes to the bus.
         sweep_seconds: How long the last sweep took, its pauses included.
     """
 
     def __init__(self, node: Node) -> None:
         self.members = Presence(node.name)
+        self.heartbeats = Heartbeats()
         self.listeners: list[Callable[[News], None]] = []
         self.sweep_seconds = 0.0
         self._node = node
@@ -62,7 +66,7 @@ class NodePresence:
         self._timer: asyncio.TimerHandle | None = None
         self._pending: deque[Payload] = deque(maxlen=MAX_PENDING)
         self._wake = asyncio.Event()
-        self._digest_at = self._clock.monotonic()
+        self._digest_at = self._awake_at = self._clock.monotonic()
         self._asked = False
 
     # --- connections ---
@@ -71,25 +75,36 @@ class NodePresence:
         """The connection is open."""
         if connection.member is not None:
             self._here(self._join, connection)
+        elif connection.control is not None:
+            self._here(self._expect, connection)
 
     def ended(self, connection: Connection) -> None:
         """The connection is no more."""
         if connection.member is not None:
             self._here(self.members.close, connection)
+        elif connection.control is not None:
+            self._here(self.heartbeats.close, connection)
 
     def regroup(self, connection: Connection) -> None:
         """The presence groups of a connection have changed."""
         self._here(self.members.regroup, connection)
 
     def _join(self, connection: Connection, now: float) -> None:
-        policy = connection.policy or Policy()
+        self._sweep_by(connection.policy or DEFAULT_POLICY)
+        self.members.join(connection, now)
+
+    def _expect(self, connection: Connection, now: float) -> None:
+        self._sweep_by(connection.policy or DEFAULT_POLICY)
+        self.heartbeats.join(connection, now)
+
+    def _sweep_by(self, policy: Policy) -> None:
+        """Sweep as often as a policy needs it."""
         moments = [moment / 4 for moment in (policy.interval, policy.timeout, policy.grace) if moment]
         period = max(SHORTEST_SWEEP, min(self._period, *moments))
         if period < self._period:
             self._period = period
             self._hurry.set()
         self._late = min(self._late, policy.interval)
-        self.members.join(connection, now)
 
     def _here(self, change: Callable[[Connection, float], None], connection: Connection) -> None:
         """Make a change on the node's loop; a connection may be served by another one, in another thread."""
@@ -117,15 +132,21 @@ class NodePresence:
     async def run(self) -> None:
         """Sweep, and tell the fleet all there is from time to time, for as long as the node lives."""
         while True:
-            due = self._clock.monotonic() + self._period
+            period = self._period
             await self._pause()
-            now = self._clock.monotonic()
-            if now - due > self._late:
-                self.members.resume(now)
+            self._notice(period)
             try:
                 await self.sweep()
             except Exception as error:  # noqa: BLE001 - the border: the next sweep is a new chance
                 record_fault("presence sweep", error)
+
+    def _notice(self, waited: float = 0.0) -> None:
+        """See whether the process slept since the last call, `waited` seconds on purpose apart."""
+        now = self._clock.monotonic()
+        if now - self._awake_at - waited > self._late:
+            self.members.resume(now)
+            self.heartbeats.resume(now)
+        self._awake_at = now
 
     async def _pause(self) -> None:
         """Wait for the next sweep; it comes earlier if a connection with shorter times has joined."""
@@ -137,9 +158,10 @@ class NodePresence:
     async def sweep(self) -> None:
         """Let time pass for all members; send a digest if one is due."""
         now = self._now()
-        for _ in self.members.expire(now):
+        for _ in chain(self.members.expire(now), self.heartbeats.expire(now)):
             self.flush()
             await asyncio.sleep(0)
+            self._notice()
         self.flush()
         if now - self._digest_at >= (ASKED_SECONDS if self._asked else DIGEST_SECONDS):
             await self.tell_all()
@@ -161,6 +183,7 @@ class NodePresence:
         self._digest_at, self._asked = self._now(), False
         for _ in self.members.refresh(self._digest_at):
             await asyncio.sleep(0)
+            self._notice()
         self.flush()
         self._tell(self.members.take_digest())
 

@@ -2,6 +2,7 @@
 
 import os
 from typing import Any
+from urllib.parse import parse_qs
 
 import django
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -12,11 +13,14 @@ django.setup()
 
 from django.urls import path
 
-from hub import MonitoredConsumerMixin, monitor
+from hub import MonitoredConsumerMixin, monitor, presence
 
 
 class Bare(AsyncWebsocketConsumer):
-    """Says back what it hears; ``flood <n>``: n numbers; ``query``: the query that it sees; ``close <code>``."""
+    """
+    Says back what it hears; ``flood <n>``: n numbers; ``bulk <n>``: n frames of 32 KiB; ``query``: the query that it
+    sees; ``close <code>``; ``look <member>``: what the hub knows of somebody.
+    """
 
     async def connect(self):
         offered = list(self.scope["subprotocols"])
@@ -27,6 +31,12 @@ class Bare(AsyncWebsocketConsumer):
             case ["flood", number]:
                 for sent in range(int(number)):
                     await self.send(text_data=str(sent))
+            case ["bulk", number]:
+                for sent in range(int(number)):
+                    await self.send(text_data=f"{sent} ".ljust(32_768, "x"))
+            case ["look", member]:
+                known = presence.get("", member)
+                await self.send(text_data="gone" if known is None else f"{known.state} {known.heard_by}")
             case ["query"]:
                 await self.send(text_data="query " + self.scope["query_string"].decode())
             case ["close", code]:
@@ -40,6 +50,9 @@ class Echo(MonitoredConsumerMixin, Bare):
 
     hub_heartbeat_interval = 0.4
     hub_presence_timeout = 5
+
+    def get_hub_member(self):
+        return "".join(parse_qs(self.scope["query_string"].decode()).get("member", []))
 
 
 ROUTES: dict[str, Any] = {"ws/bare/": Bare.as_asgi(), "ws/echo/": monitor(Echo.as_asgi())}

@@ -167,6 +167,19 @@ async def test_the_parameter_is_added_to_a_query_of_its_own():
         assert "/room/?a=1&b=%26&_hub=1" == (await server.visit(1)).path
 
 
+async def test_it_need_not_ask_for_control_frames():
+    async def script(visit):
+        await visit.hello()
+        await echo(visit)
+
+    async with served(script) as server, connect(server.url, negotiate=False) as socket:
+        assert socket.negotiated is False
+        assert '\0{"type":"hello"' == (await socket.recv())[:16]
+        await socket.send(NUL)
+        assert NUL == await socket.recv()
+        assert ("/room/", [NUL]) == (server.visits[0].path, server.visits[0].frames)
+
+
 # --- negotiated -----------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +256,65 @@ async def test_a_client_that_takes_nothing_reads_nothing_but_still_gives_signs_o
         await visit.until(lambda visit: visit.controls[-1]["count"] >= 90)
 
 
+@pytest.mark.parametrize("given", [{}, {"ping_timeout": 7}])
+async def test_heartbeats_take_the_place_of_the_librarys_pings_unless_these_are_asked_for(given):
+    async with served(greet) as server, connect(server.url, **given) as socket:
+        await (await server.visit(1)).until(lambda visit: visit.controls)
+        assert given.get("ping_timeout") == socket.ping_timeout
+    async with served(closing(1000, "plain")) as server, connect(server.url, **given) as socket:
+        await socket.recv()
+        assert given.get("ping_timeout", 20) == socket.ping_timeout
+
+
+async def test_a_client_that_takes_nothing_comes_back_all_the_same_and_loses_nothing_that_it_has_room_for():
+    async def brief(visit):
+        await visit.hello(interval=0.2)
+        for number in range(8):
+            await visit.say(f"old {number}")
+        await visit.until(lambda visit: len(visit.controls) >= 2)
+        visit.connection.transport.abort()
+
+    async def second(visit):
+        visit.react = visit.answer
+        await visit.hello(interval=0.2)
+        for number in range(3):
+            await visit.say(f"new {number}")
+        await visit.stay()
+
+    async with served(brief, second) as server, connect(server.url, reconnect_delays=at_once, max_queue=5) as socket:
+        visit = await server.visit(2)
+        # Nobody has taken anything; the new server hears that somebody is there, and is told what the program says.
+        await visit.until(lambda visit: len(visit.controls) >= 5)
+        await socket.send("here I am")
+        await visit.until(lambda visit: visit.ordinary)
+        expected = [*(f"old {number}" for number in range(8)), *(f"new {number}" for number in range(3))]
+        assert expected == [await asyncio.wait_for(socket.recv(), WAIT) for _ in expected]
+        await visit.until(lambda visit: visit.controls[-1]["count"] == 3)
+        assert 2 == socket.connections
+
+
+async def test_what_waits_for_a_client_that_takes_nothing_is_bounded_however_often_it_comes_back(caplog):
+    async def brief(visit):
+        await visit.hello(interval=0.1)
+        for number in range(20):
+            await visit.say(f"{len(server.visits)} {number}")
+        if len(server.visits) < 6:
+            await visit.connection.close(1012)
+        await visit.stay()
+
+    async with (
+        served(brief, close_timeout=0.1) as server,
+        connect(server.url, reconnect_delays=at_once, max_queue=10, close_timeout=0.05) as socket,
+    ):
+        await server.visit(6)
+        await asyncio.sleep(0.2)
+        assert 20 == len(socket._inbox._arrivals)
+        assert [f"1 {number}" for number in range(20)] == [await socket.recv() for _ in range(20)]
+        # One was in its hand already.
+        assert [f"6 {number}" for number in range(20)] == [await socket.recv() for _ in range(20)]
+    assert "a frame is lost" in caplog.text
+
+
 async def test_closing_with_frames_that_nobody_takes_does_not_hang():
     async def script(visit):
         await visit.hello()
@@ -274,8 +346,9 @@ async def test_it_comes_back_and_what_was_sent_meanwhile_follows_in_order():
         await slow.wait()
         await greet(visit)
 
-    def resume():
-        return ["resume from 1", b"\1"]
+    def resume(context):
+        context.send("resume from 1")
+        context.send(bytearray(b"\1"))
 
     async with served(first, second) as server, connect(server.url, reconnect_delays=at_once, resume=resume) as socket:
         assert "1" == await socket.recv()
@@ -405,19 +478,50 @@ async def test_an_answer_that_makes_no_sense_to_repeat_ends_it():
         assert "HTTP 403" in str(raised.value.__cause__)
 
 
-async def test_a_resume_hook_may_wait_and_one_that_fails_ends_nothing(caplog):
-    hooks = []
+async def test_a_resume_hook_may_wait_and_one_that_fails_has_failed_this_attempt_only(caplog):
+    seen = []
 
-    async def resume():
-        hooks.append("called")
-        if len(hooks) == 1:
+    async def resume(context):
+        seen.append((context.attempt, context.code, context.reason))
+        context.send(f"resume {context.attempt}")
+        if context.attempt == 1:
             raise LookupError("no cursor")
         await asyncio.sleep(0.01)
-        return ["resume"]
 
-    async with served(cut, cut, greet) as server, connect(server.url, reconnect_delays=at_once, resume=resume):
-        await (await server.visit(3)).until(lambda visit: "resume" in visit.ordinary)
+    async def leave(visit):
+        await visit.connection.close(4205, "moved")
+
+    async with served(leave, cut, greet) as server, connect(server.url, reconnect_delays=at_once, resume=resume):
+        visit = await server.visit(3)
+        await visit.until(lambda visit: visit.ordinary)
+        assert [(1, 4205, "moved"), (2, 4205, "moved"), (3, 1006, "")] == seen
+        assert ["resume 3"] == visit.ordinary
     assert "the resume hook failed" in caplog.text
+
+
+async def test_a_resume_hook_may_change_the_address_and_that_is_kept(caplog):
+    addresses = []
+
+    def resume(context):
+        addresses.append(context.uri)
+        if context.attempt == 1:
+            context.uri = context.uri.removesuffix("?a=1") + "other/?token=2"
+        if context.attempt == 3:
+            context.uri = "no address of ours"
+        if context.attempt == 4:
+            context.uri = addresses[0]
+
+    async with served(cut, cut, cut, greet) as server:
+        first, other = server.url + "?a=1", server.url + "other/?token=2"
+        async with connect(first, reconnect_delays=at_once, resume=resume) as socket:
+            assert socket.uri == first
+            await server.visit(4)
+            paths = [visit.path for visit in server.visits]
+            assert ["/room/?a=1&_hub=1", *2 * ["/room/other/?token=2&_hub=1"], "/room/?a=1&_hub=1"] == paths
+            assert [first, other, other, "no address of ours"] == addresses
+            await server.visits[3].until(lambda visit: visit.controls)
+            assert (first, 4) == (socket.uri, socket.connections)
+    assert "the resume hook's address can't be used" in caplog.text
 
 
 async def test_a_dead_server_is_left():

@@ -46,19 +46,36 @@ async def test_several_takers_get_one_each():
     assert {"1", "2", "3"} == {taken.frame for taken in await asyncio.wait_for(asyncio.gather(*takers), 1)}
 
 
-async def test_a_full_inbox_makes_wait_until_one_is_taken_or_the_limit_is_lifted():
+async def test_a_full_inbox_makes_wait_until_one_is_taken_or_the_limit_is_lifted_or_the_connection_has_ended():
     inbox = Inbox(1)
-    inbox.put(arrival(1))
-    waiting = asyncio.create_task(inbox.wait_for_room())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    await inbox.take()
-    await asyncio.wait_for(waiting, 1)
-    inbox.put(arrival(2))
-    waiting = asyncio.create_task(inbox.wait_for_room())
-    await asyncio.sleep(0)
+    for room in (inbox.take, lifted(inbox.lift), None):
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        inbox._limit = 1
+        inbox.put(arrival(1))
+        waiting = asyncio.create_task(inbox.wait_for_room(ended))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        if room is None:
+            ended.set_result(None)
+        else:
+            await room()
+        await asyncio.wait_for(waiting, 1)
+        while inbox._arrivals:
+            await inbox.take()
+
+
+def lifted(lift):
+    async def room():
+        lift()
+
+    return room
+
+
+def test_what_is_put_without_room_is_bounded_too():
+    inbox = Inbox(2)
+    assert [True] * 4 + [False] * 2 == [inbox.put(arrival(number)) for number in range(6)]
     inbox.lift()
-    await asyncio.wait_for(waiting, 1)
+    assert inbox.put(arrival(7))
 
 
 def test_the_outbox_is_bounded_in_messages_and_bytes_and_says_so():

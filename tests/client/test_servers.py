@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
@@ -68,8 +69,36 @@ async def test_a_flood_arrives_whole_and_in_order_at_a_client_that_reads_slowly(
         assert 1 == socket.connections
 
 
+def resident():
+    """Memory of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+async def test_a_program_that_takes_nothing_for_long_is_there_all_the_time_and_needs_no_memory(server):
+    async with connect(f"{server.ws_url}/ws/echo/?member=ann") as socket, connect(f"{server.ws_url}/ws/echo/") as other:
+        await negotiated(socket)
+        await negotiated(other)
+        before, states = resident(), set()
+        # 128 MiB: more than all buffers on the way hold.
+        await socket.send("bulk 4000")
+        for _ in range(40):
+            await asyncio.sleep(0.1)
+            await other.send("look ann")
+            states.add((await other.recv()).split()[0])
+        # Ten heartbeat intervals, four times what makes a server look dead, five times what makes a client stale.
+        assert {"online"} == states
+        assert (1, True) == (socket.connections, socket.connected)
+        assert resident() - before < 32 << 20
+        assert list(range(4000)) == [int((await socket.recv(decode=True)).split()[0]) for _ in range(4000)]
+        assert 1 == socket.connections
+
+
 async def test_a_server_that_restarts_finds_everything_in_order(server):
-    async with connect(f"{server.ws_url}/ws/echo/", reconnect_delays=soon, resume=lambda: ["resumed"]) as socket:
+    def resume(context):
+        context.send("resumed")
+
+    async with connect(f"{server.ws_url}/ws/echo/", reconnect_delays=soon, resume=resume) as socket:
         await negotiated(socket)
         await asyncio.to_thread(server.stop)
         async with asyncio.timeout(WAIT):

@@ -112,6 +112,37 @@ def test_whoever_comes_with_one_part_of_news_is_there_before_others_leave():
     assert SLICE + 1 == sum(len(diff.left) for diff in diffs[1:])
 
 
+def test_a_node_that_dies_while_its_news_are_merged_leaves_no_ghost():
+    roster = Roster()
+    many = [entry(str(number)) for number in range(3 * SLICE)]
+    merging = roster.receive(news(many, base=None))
+    next(merging)
+    list(roster.drop("a"))
+    assert [] == list(merging)
+    assert ([], {}) == (roster.page(tenants=None).members, roster.replicas)
+    list(roster.receive(news([entry("bob")], base=None, boot="next", started_at=2.0)))
+    assert ["bob"] == names(roster.page(tenants=None).members)
+
+
+def test_a_node_that_comes_back_while_it_is_dropped_loses_nobody():
+    roster = Roster()
+    many = [entry(str(number)) for number in range(3 * SLICE)]
+    take(roster, news(many))
+    dropping = roster.drop("a")
+    next(dropping)
+    take(roster, news(many[: 2 * SLICE], base=None, boot="next", started_at=2.0))
+    list(dropping)
+    assert 2 * SLICE == roster.count("north") == len(roster.replicas["a"].entries)
+
+
+def test_whoever_goes_out_of_a_group_is_told_of_as_it_was_there():
+    roster = Roster()
+    take(roster, news([entry(consumers=("chat", "news"), groups=("room",), connections=2)]))
+    diff = take(roster, news([entry(consumers=("news",), connections=1)], base=1, version=2))
+    assert [(("chat", "news"), "room")] == [(member.consumers, group) for member, group in diff.withdrawn]
+    assert [("news",)] == [member.consumers for member in diff.changed]
+
+
 def test_groups_are_entered_and_left():
     roster = Roster()
     diff = take(roster, news([entry(groups=("a", "b"))]))

@@ -6,10 +6,11 @@ import re
 
 from hub.core import presence
 from hub.core.events import SEVERITY_BY_KIND
+from hub.feed import wire
 from tests.docs.markdown import prose, tables
 from tests.support.processes import ROOT
 
-DOCUMENT = ROOT / "docs" / "operations.md"
+DOCUMENT, FEED = ROOT / "docs" / "operations.md", ROOT / "docs" / "feed.md"
 EVENTS, STATES, CHECKS, PLACES = tables(DOCUMENT)
 SOURCES = {path: path.read_text() for path in sorted(ROOT.joinpath("hub").rglob("*.py"))}
 
@@ -47,3 +48,14 @@ def test_the_log_line_is_that_of_the_code():
 def test_the_limits_of_logins_are_those_of_the_code():
     assert "ten for one name from one address in five minutes" in " ".join(prose(DOCUMENT).split())
     assert "Throttle(attempts=10, window=300.0" in SOURCES[ROOT / "hub" / "web" / "views.py"]
+
+
+def test_close_codes_are_those_of_the_code():
+    codes = {str(value) for name, value in vars(wire).items() if name.startswith("CLOSE_")}
+    named = {
+        code: document.name for document in (DOCUMENT, FEED) for code in re.findall(r"\b4\d{3}\b", prose(document))
+    }
+    assert {code: name for code, name in named.items() if code not in codes} == {}
+    assert codes <= {row["code"] for table in tables(FEED) for row in table if "code" in row}
+    senders = [row for row in PLACES if "sender" in row["place"]]
+    assert {str(wire.CLOSE_INTERNAL_ERROR)} == {row["what becomes of it"].rpartition(" ")[2] for row in senders}

@@ -11,7 +11,7 @@ from hub.feed import rosters
 from hub.feed.presence import MAX_UNSENT, PresenceConsumer
 from hub.feed.rosters import DIFFS_PER_SECOND, watched_rosters
 from hub.fleet.roster import FleetRoster
-from tests.fleet.test_roster import Fleet, accept, end
+from tests.support.fleet import Fleet, accept, end
 
 
 class Page:

@@ -186,6 +186,12 @@ async def test_a_class_decides_over_the_settings_whether_presence_is_kept(setup:
         assert (connection.member, connection.groups, connection.policy) == (None, frozenset(), None)
 
 
+async def test_without_presence_heartbeats_still_have_their_interval(setup: Setup):
+    setup(PRESENCE=False)
+    connection = await connected(made(hub_heartbeat_interval=7), query_string=b"_hub=1")
+    assert (connection.member, connection.policy) == (None, Policy(interval=7))
+
+
 @pytest.mark.parametrize("presence", [True, False])
 async def test_behind_the_wrapper_alone_the_authenticated_scope_says_who_it_is(setup: Setup, presence):
     setup(PRESENCE=presence, PRESENCE_TIMEOUT=90)

@@ -10,6 +10,7 @@ from hub.bus.base import Payload
 from hub.bus.memory import MemoryBus
 from hub.conf import Config
 from hub.core.control import Heartbeat, Negotiated
+from hub.core.heartbeats import SLICE
 from hub.core.ledger import Connection
 from hub.core.policy import Policy
 from hub.core.presence import ONLINE, STALE, Diff
@@ -120,6 +121,22 @@ async def test_time_passes_with_each_sweep(node, presence, clock, told):
     assert connection.counts.heartbeats_missed
 
 
+async def test_heartbeats_of_those_whom_presence_does_not_know_are_missed_too(node, presence, clock, told):
+    shared, probed = node.instruments, []
+    connection = shared.ledger.open("quiet", clock.monotonic(), lambda: "north")
+    connection.policy, connection.control = POLICY, Negotiated(lambda: probed.append(clock.monotonic()))
+    shared.accepted(connection)
+    for seconds, missed in ((45, 0), (1, 1), (28, 1), (2, 2), (30, 3)):
+        clock.advance(seconds)
+        await presence.sweep()
+        assert (missed, missed) == (connection.counts.heartbeats_missed, len(probed))
+    end(node, connection)
+    clock.advance(300)
+    await presence.sweep()
+    assert (3, 0, {}) == (connection.counts.heartbeats_missed, len(presence.heartbeats), presence.members.entries)
+    assert [] == [news for news in told if news["entries"]]
+
+
 async def test_heartbeats_put_nothing_on_the_bus(node, presence, clock, told):
     connections = [accept(node, str(number)) for number in range(50)]
     presence.flush()
@@ -213,6 +230,26 @@ async def test_a_loop_that_was_blocked_holds_nothing_against_anyone(live):
     presence.listeners.append(lambda news: seen.update(entry.state for entry in news.diff.entries))
     await asyncio.sleep(0.2)
     assert (set(), ONLINE) == (seen, state(presence))
+
+
+@pytest.mark.parametrize("digest", [False, True])
+async def test_a_process_that_slept_in_the_middle_of_a_sweep_holds_nothing_against_anyone(
+    node, presence, clock, digest
+):
+    for number in range(SLICE + 1):
+        accept(node, str(number))
+    presence._digest_at = clock.monotonic() - (DIGEST_SECONDS if digest else 0)
+    clock.advance(1)
+    presence._notice(1)
+    asyncio.get_running_loop().call_soon(clock.advance, 500)
+    await presence.sweep()
+    clock.advance(1)
+    await presence.sweep()
+    assert {"online": SLICE + 1, "idle": 0, "stale": 0} == presence.members.counts["north"]
+    clock.advance(400)
+    presence._notice(400)
+    await presence.sweep()
+    assert {"online": 0, "idle": 0, "stale": 0} == presence.members.counts["north"]
 
 
 # --- faults -------------------------------------------------------------------------------------------------------

@@ -652,7 +652,7 @@ describe("resume", () => {
     expect(newest().sent).toEqual(["resume 2", "queued", "said by open"]);
     expect(seen).toEqual([
       [1, 1012, "restart", URL_],
-      [2, 1006, "", `${URL_}?cursor=1`],
+      [2, 1012, "restart", `${URL_}?cursor=1`],
     ]);
   });
 
