@@ -128,10 +128,10 @@ class LayerWatch:
         event = Event(
             kind="layer.filling", at=shared.clock.wall(), tenant=tenant, consumer=consumer,
             connection=connection,
+            # Of that queue alone: a tenant's operator may see this, and the layer's other queues are others'.
             details={
                 "layer": alias, "fullest": round(depth.fullest, 3), "capacity": depth.capacity,
-                "messages": depth.messages, "oldest": None if depth.oldest is None else round(depth.oldest, 3),
-                "channel": redact(depth.channel),
+                "messages": round(depth.fullest * (depth.capacity or 0)), "channel": redact(depth.channel),
             },
         )  # fmt: skip
         shared.publish(event)
