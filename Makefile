@@ -101,8 +101,8 @@ test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks som
 	@$(CLEAN_ENV) $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: test-fast
-test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow
-	@$(CLEAN_ENV) $(BIN)/python -m pytest -m "$(FAST)" $(ARGS)
+test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow (ARGS=-n0: one by one)
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -n logical --dist worksteal -m "$(FAST)" $(ARGS)
 
 .PHONY: test-matrix
 test-matrix:  ## The fast tests on Python 3.12 and 3.13 with Django 6, where these are found
