@@ -58,7 +58,9 @@ def test_an_authenticated_user_is_known_by_the_primary_key():
     assert member_of_scope({"user": user(), "session": session()}) == ("7", "ann")
 
 
-@pytest.mark.parametrize("nobody", [AnonymousUser(), None, object(), user(pk=None)], ids=repr)
+@pytest.mark.parametrize(
+    "nobody", [AnonymousUser(), None, object(), user(pk=None)], ids=["anonymous", "none", "odd", "unsaved"]
+)
 def test_else_a_session_is_known_by_a_digest_that_gives_nothing_away(nobody):
     member, name = member_of_scope({"user": nobody, "session": session()})
     assert SESSION.fullmatch(member)
@@ -67,7 +69,11 @@ def test_else_a_session_is_known_by_a_digest_that_gives_nothing_away(nobody):
     assert "k" not in member.partition(":")[2]
 
 
-@pytest.mark.parametrize("scope", [{}, None, {"session": session(None)}, {"user": AnonymousUser()}], ids=repr)
+@pytest.mark.parametrize(
+    "scope",
+    [{}, None, {"session": session(None)}, {"user": AnonymousUser()}],
+    ids=["empty", "none", "unsaved-session", "anonymous"],
+)
 def test_else_each_connection_is_a_member_of_its_own(scope):
     member, name = member_of_scope(scope)
     assert (bool(ANONYMOUS.fullmatch(member)), name) == (True, "")
