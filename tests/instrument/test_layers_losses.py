@@ -246,6 +246,25 @@ async def test_what_waits_for_a_connection_that_ends_is_lost_in_its_teardown(kin
     await close(layer)
 
 
+async def test_of_ended_connections_nobody_misses_anything_however_long_ago_they_ended(shared, make, monkeypatch):
+    monkeypatch.setattr("hub.instrument.layers.losses.MAX_ENDED", 3)
+    layer = make("memory", capacity=2, expiry=0.05)
+    gone = [opened(shared) for _ in range(6)]
+    for connection in gone:
+        await joined(layer, connection, "room")
+    for connection in gone:
+        end(shared, connection)
+    stranger = await layer.new_channel()
+    await layer.group_add("room", stranger)
+    for _ in range(3):
+        await layer.group_send("room", {"type": "x"})
+    await asyncio.sleep(0.1)
+    await layer.group_send("room", {"type": "x"})
+    # Those of a consumer that nobody monitors are somebody's: one did not fit, two expired.
+    assert {"unknown": {"over_capacity": 1, "expired": 2}} == lost(shared)
+    await close(layer)
+
+
 async def test_what_was_in_redis_when_its_connection_ended_is_lost_when_it_comes(shared, make):
     layer = make("core")
     ending, other = opened(shared), opened(shared, "globex")

@@ -38,5 +38,7 @@ class Instrumented:
 def link_channel(layer: Any, channel: str) -> None:  # noqa: ANN401 - any instrumented layer
     """A layer has named a channel: it belongs to the connection whose consumer runs here, if it is monitored."""
     connection = CONNECTION.get()
-    if connection is not None:
+    if connection is None:
+        losses().unmonitored(channel)
+    else:
         losses().linked(connection, layer, channel)

@@ -5,12 +5,15 @@ A channel layer knows channels and groups, the ledger knows consumers and tenant
 connection is *live* from the moment the layer has named it; when its connection has ended it is *ended*: what was
 sent before that and never taken is lost, what is sent after it has nobody to miss it. Any other channel is *unknown*:
 of another process, of a worker, or of a connection that nobody monitors.
+
+Of ended channels the last ones are remembered. One that is not, and that a layer of this process must have named all
+the same, for it bears its mark, is taken for one that ended long ago: stale members of groups may be sent to for a day.
 """
 
 from collections.abc import Callable
 from contextvars import ContextVar
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 from hub.core.events import Detail, Event
 from hub.core.layers import Drop, Drops, Run, Runs
@@ -20,7 +23,8 @@ from hub.core.snapshot import DropRow
 from hub.faults import record_fault
 from hub.instrument.state import Instruments, instruments
 
-#: Ended channels that are remembered, for messages that are still on their way to them.
+#: Ended channels that are remembered, for messages that are still on their way to them; and those of this process that
+#: belong to no monitored connection.
 MAX_ENDED = 10_000
 
 #: The connection whose consumer runs here: whose a new channel will be.
@@ -93,6 +97,9 @@ class Losses:
         self.gaps: dict[str, int] = {}
         self.on_pending: Callable[[], None] | None = None
         self._ended: dict[str, tuple[Counts, float]] = {}
+        #: What stands before the "!" in names that layers of this process give; such names of unmonitored consumers.
+        self._marks: set[str] = set()
+        self._unmonitored: dict[str, None] = {}
         self._drops = Drops()
         self._runs = Runs()
         self._lock = Lock()
@@ -107,6 +114,13 @@ class Losses:
         else:
             link = connection.link = Link(self, connection, layer, channel)
         self.links[channel] = link
+        self._marks.add(_mark(channel))
+
+    def unmonitored(self, channel: str) -> None:
+        """The layer has named a channel for somebody else in this process."""
+        self._marks.add(_mark(channel))
+        self._unmonitored[channel] = None
+        _trim(self._unmonitored)
 
     def ended(self, connection: Connection, channels: list[tuple[Layer, str]]) -> None:
         """A connection is no more; what waits for it in this process will never be taken."""
@@ -121,12 +135,15 @@ class Losses:
             self.record(TEARDOWN, channel, left)
             self.links.pop(channel, None)
             self._ended[channel] = (counts, self.instruments.clock.wall())
-        while len(self._ended) > MAX_ENDED:
-            self._ended.pop(next(iter(self._ended)), None)
+        _trim(self._ended)
 
     def is_ended(self, channel: str) -> bool:
         """Whether the channel's connection was one of ours and is no more."""
-        return channel in self._ended
+        return channel in self._ended or self._is_forgotten(channel)
+
+    def _is_forgotten(self, channel: str) -> bool:
+        mark = _mark(channel)
+        return bool(mark) and mark in self._marks and channel not in self.links and channel not in self._unmonitored
 
     def taken(self, channel: str, sent_at: float | None) -> None:
         """A message was taken from a channel by whoever receives on it."""
@@ -154,13 +171,15 @@ class Losses:
         with self._lock:
             if link is not None:
                 counts = self.instruments.ledger.settle(link.connection)
-            elif channel not in self._ended:
-                counts = self.instruments.ledger.unattributed()
-            else:
+            elif channel in self._ended:
                 counts, ended_at = self._ended[channel]
                 if sent_at is None or sent_at > ended_at:
                     return
                 reason = TEARDOWN
+            elif self._is_forgotten(channel):
+                return
+            else:
+                counts = self.instruments.ledger.unattributed()
             increment(counts.lost, reason, count)
             self._drops.add((reason, counts.consumer, counts.tenant, group), count, channel, connection)
         if self.on_pending is not None:
@@ -201,6 +220,16 @@ class Losses:
             connection=connection, details=details,
         )  # fmt: skip
         self.instruments.publish(event)
+
+
+def _mark(channel: str) -> str:
+    """What layers put before the "!" in the names that they give; empty where they don't."""
+    return channel.rpartition("!")[0]
+
+
+def _trim(channels: dict[str, Any]) -> None:
+    while len(channels) > MAX_ENDED:
+        channels.pop(next(iter(channels)), None)
 
 
 def _details(drop: Drop) -> dict[str, Detail]:
