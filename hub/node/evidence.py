@@ -9,6 +9,7 @@ for its client is no slow handler, and messages behind a slow dispatch are no sl
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from types import FrameType
 
 from hub.core.events import Detail
@@ -16,7 +17,7 @@ from hub.core.redaction import redact
 from hub.core.slowness import CLIENT, HANDLER, QUEUE, RELEASE, Evidence, Slowness
 from hub.instrument.busy import AtWork
 from hub.instrument.inbox import kind_of
-from hub.instrument.stacks import await_chain, dispatched, place, running_calls, sends, thread_call
+from hub.instrument.stacks import RunningCalls, await_chain, dispatched, place, sends, thread_call
 from hub.instrument.watchdog import LATE
 
 #: A delay of the loop from which on nothing that happened since the last look is blamed on anybody.
@@ -61,7 +62,7 @@ class Gatherer:
         self._excused: dict[AtWork, float] = {}
         self._held: dict[AtWork, float] = {}
         self._chains = 0
-        self._calls: dict[object, list[FrameType]] | None = None
+        self._calls: RunningCalls | None = None
 
     def look(self, entries: Iterable[AtWork], now: float, late: float) -> Found:
         """
@@ -131,20 +132,25 @@ class Gatherer:
         call = thread_call(frames)
         if call is None:
             return HANDLER
-        running = self._running(call[0])
-        if running is None:
-            return None if call[1] else HANDLER
-        return CLIENT if sends(running) else HANDLER
-
-    def _running(self, token: object) -> list[FrameType] | None:
+        if call.waits:
+            return None if call.shared else HANDLER
         if self._calls is None:
-            self._calls = running_calls()
-        return self._calls.get(token)
+            self._calls = RunningCalls()
+        return CLIENT if sends(self._calls.frames_of(call)) else HANDLER
 
     def _look_at_queue(self, entry: AtWork, oldest: float, now: float, found: Found) -> None:
         seconds = self.taken(max(oldest, self._held.get(entry, 0.0)), now)
         if seconds > RELEASE * entry.threshold:
             found.add(QUEUE, entry, seconds)
+
+
+def holder(entries: Iterable[AtWork]) -> AtWork | None:
+    """Who of all that is in dispatch holds the shared sync thread; None if nobody of them does."""
+    for entry in islice(entries, MAX_CHAINS):
+        call = thread_call(await_chain(entry.task))
+        if call is not None and call.shared and call.runs:
+            return entry
+    return None
 
 
 def details_of(cause: str, entry: AtWork) -> dict[str, Detail]:
@@ -155,8 +161,8 @@ def details_of(cause: str, entry: AtWork) -> dict[str, Detail]:
     """
     frames = await_chain(entry.task)
     call = thread_call(frames)
-    running = None if call is None else running_calls().get(call[0])
-    if cause == CLIENT and not sends(frames) and not (running and sends(running)):
+    running = [] if call is None else RunningCalls().frames_of(call)
+    if cause == CLIENT and not sends(frames) and not sends(running):
         return {}
     known = entry.connection.inbound_type or kind_of(dispatched(frames))
     details: dict[str, Detail] = {"message": redact(known)} if known else {}

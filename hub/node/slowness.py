@@ -6,6 +6,7 @@ the watchdog has seen.
 """
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from hub.core.events import Detail, Event
@@ -18,7 +19,7 @@ from hub.faults import record_fault
 from hub.instrument.busy import BUSY, SENT, AtWork
 from hub.instrument.watchdog import LATE, Watchdog, Who
 from hub.node.clients import Clients
-from hub.node.evidence import Gatherer, details_of
+from hub.node.evidence import Gatherer, details_of, holder
 from hub.node.node import Node
 
 #: Seconds between two looks.
@@ -52,6 +53,8 @@ class Lookout:
         self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
         self._gatherer = Gatherer(self.episodes, self._monotonic())
         self._clients = Clients()
+        self._holders: Counter[AtWork] = Counter()
+        self._held_since: float | None = None
         self._connections = self._shared.ledger.active
         self._rows: dict[Episode, Counts] = {}
         self._entries: dict[Episode, AtWork] = {}
@@ -156,10 +159,28 @@ class Lookout:
         waits = probe.waits()
         for seconds in waits:
             self.sync_wait.observe(seconds)
-        longest = max((*waits, probe.waiting(now)))
+        waiting = probe.waiting(now)
+        if waiting > LATE:
+            self._see_holder(probe.asked_at)
+        longest = max((*waits, waiting))
         if longest < RELEASE * self.threshold:
+            if not waiting:
+                self._holders.clear()
             return []
-        return [self._of_process(longest, *probe.samples.verdict())]
+        who, where = probe.samples.verdict()
+        if self._holders:
+            [(entry, _)] = self._holders.most_common(1)
+            who = entry.connection, entry.connection.consumer
+        return [self._of_process(longest, who, where)]
+
+    def _see_holder(self, asked_at: float | None) -> None:
+        """Whoever holds the shared thread most often while the no-op waits is who keeps all others waiting."""
+        if asked_at != self._held_since:
+            self._held_since = asked_at
+            self._holders.clear()
+        entry = holder(list(BUSY))
+        if entry is not None:
+            self._holders[entry] += 1
 
     def _of_process(self, seconds: float, who: Who, where: dict[str, Detail]) -> Evidence:
         connection, consumer = who
