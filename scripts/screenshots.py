@@ -12,6 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from argparse import ArgumentParser
 from contextlib import ExitStack, contextmanager
@@ -61,9 +62,10 @@ TROUBLE = tuple(
     for panel in ("slow", "dropped")
     for scheme in ("light", "dark")
 )
-#: Screens of the kitchen that hang, and seconds that the bank does not answer.
-SCREENS = 6
+#: Screens of the kitchen that hang, seconds that the bank does not answer, and seconds until the shop is in trouble.
+SCREENS = 3
 PATIENCE = 300
+SINKING = 15
 
 
 @contextmanager
@@ -88,6 +90,12 @@ def traffic(server: Server) -> Iterator[None]:
         running.wait(30)
 
 
+def keep_ordering(orders: ClientConnection, over: threading.Event) -> None:
+    """Send the kitchen 25 orders a second."""
+    while not over.wait(1):
+        orders.send("order 25")
+
+
 @contextmanager
 def trouble(server: Server) -> Iterator[None]:
     """
@@ -100,7 +108,7 @@ def trouble(server: Server) -> Iterator[None]:
 
         def customer(tenant: str, consumer: str, **options: Any) -> ClientConnection:
             url = f"{server.ws_url}/shop/{tenant}/{consumer}/"
-            return stack.enter_context(connect(url, close_timeout=1, **options))
+            return stack.enter_context(connect(url, close_timeout=1, compression=None, **options))
 
         # Without a queue for what nobody reads, it stays where it is.
         asleep = customer("globex", "prices", max_queue=1)
@@ -113,9 +121,13 @@ def trouble(server: Server) -> Iterator[None]:
         asleep.send("20")
         search.send("1.4")
         invoices.send("2.5")
-        for _ in range(12):
-            orders.send("order 25")
-            time.sleep(1)
+        over = threading.Event()
+        ordering = threading.Thread(target=keep_ordering, args=(orders, over), daemon=True)
+        # Before the connections are closed, and in this order.
+        stack.callback(ordering.join)
+        stack.callback(over.set)
+        ordering.start()
+        time.sleep(SINKING)
         yield
 
 

@@ -261,7 +261,7 @@ function dropped(hub, tenant) {
   const known = all.filter((row) => row.messages > 0 && mayKnow(row, tenant));
   const named = (row) => ({ consumer: row.consumer, tenant: row.tenant, ...counted(row) });
   const recent = known.filter((row) => row.channels > 0).map(({ rate, last_at, ...drop }) => drop);
-  return { reasons: known.map(counted), rows: known.map(named), recent, gaps: tenant === null ? 0 : null };
+  return { reasons: known.map(counted), rows: known.map(named), recent, gaps: 0 };
 }
 
 const counted = ({ reason, messages, rate, last_at }) => ({ reason, messages, rate, last_at });
@@ -272,7 +272,7 @@ function lossAt(hub, { rate, every, lasts, ...whose }) {
   const at = Math.min(now(), since + lasts);
   const bursts = Math.floor((since - hub.startedAt) / every);
   const messages = Math.max(0, Math.round(rate * (bursts * lasts + at - since)));
-  return { ...whose, node: "web-1", layer: "default", messages, rate: age < lasts ? rate : 0, last_at: at, since, at };
+  return { ...whose, node: "web-1", layer: "", messages, rate: age < lasts ? rate : 0, last_at: at, since, at };
 }
 
 /** One queue for all of the process, as in channels_redis: it is full while messages are lost. */
