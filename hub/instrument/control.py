@@ -75,7 +75,9 @@ class ControlFrames:
         connection = self.connection
 
         async def escaping_send(message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
-            if kind_of(message) != "websocket.send":
+            # Without a call where that will do: this is the hot path.
+            kind = message.get("type") if type(message) is dict else kind_of(message)
+            if kind != "websocket.send":
                 return await self._send_other(send, message)
             if self._greeting is not None:
                 await self._greeting.wait()
@@ -169,7 +171,8 @@ class ControlFrames:
         async def ordinary_receive() -> Any:  # noqa: ANN401 - ASGI
             while True:
                 message = await receive()
-                text = message.get("text") if kind_of(message) == "websocket.receive" else None
+                kind = message.get("type") if type(message) is dict else kind_of(message)
+                text = message.get("text") if kind == "websocket.receive" else None
                 if not isinstance(text, str) or not text.startswith(MARK):
                     return message
                 if not self._take(text):

@@ -279,7 +279,7 @@ class MonitoredConsumerMixin:
             await super().dispatch(message)  # type: ignore[misc]  # the consumer's
             return
         # The most frequent type by far, without taking its name apart each time.
-        received = kind_of(message) == "websocket.receive"
+        received = (message.get("type") if type(message) is dict else kind_of(message)) == "websocket.receive"
         handler = getattr(self, "websocket_receive" if received else get_handler_name(message), None)
         if not handler:
             raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031 - Channels' words

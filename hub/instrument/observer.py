@@ -33,6 +33,8 @@ from hub.instrument.types import OTHER
 Handler = Callable[[Message], Awaitable[None]]
 TypeOf = Callable[[Message], str | None]
 
+#: The first bucket of the histograms ends here.
+SHORTEST = LATENCY_BOUNDS[0]
 #: Where the wrapper leaves the shared record in the scope.
 SCOPE_KEY = "hub.connection"
 
@@ -104,14 +106,17 @@ class Observer:
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
             counts = connection.counts or settle(connection)
-            name = connection.outbound_type
+            name, text = connection.outbound_type, message.get("text")
             connection.outbound_type = None
             if label is not None:
                 name = label(message, name)
             elif name is None:
-                name = "text" if message.get("text") is not None else "binary"
-            counts.sent[name] = counts.sent.get(name, 0) + 1
-            counts.sent_bytes += payload_size(message)
+                name = "binary" if text is None else "text"
+            try:
+                counts.sent[name] += 1
+            except KeyError:
+                counts.sent[name] = 1
+            counts.sent_bytes += len(text) if type(text) is str else payload_size(message)
             return result
 
         return observed_send
@@ -174,14 +179,17 @@ class Observer:
     def arrived(self, message: Message, now: float) -> int:
         """The server has handed over a message just now. Returns its size in bytes, or `CONTROL`, or `LAST`."""
         connection = self.connection
-        kind = kind_of(message)
+        # Without a call where that will do: this is the hot path.
+        kind = message.get("type") if type(message) is dict else kind_of(message)
         if kind == "websocket.receive":
-            if connection.counts is None:
+            counts = connection.counts
+            if counts is None:
                 connection.early += 1
             else:
-                connection.counts.arrived += 1
+                counts.arrived += 1
                 connection.heard_at = now
-            return payload_size(message)
+            text = message.get("text")
+            return len(text) if type(text) is str else payload_size(message)
         if kind == "websocket.disconnect":
             connection.broken = connection.code is None and broke_off(connection.raw_send, message)
             self.instruments.ledger.disconnect(connection, message.get("code"))
@@ -254,7 +262,10 @@ class Observer:
                 name = self.label(message, name)
             elif name is None:
                 name = "text" if message.get("text") is not None else "binary"
-            counts.received[name] = counts.received.get(name, 0) + 1
+            try:
+                counts.received[name] += 1
+            except KeyError:
+                counts.received[name] = 1
             counts.received_bytes += size
         elif size == FROM_LAYER:
             increment(counts.layer, kind_of(message) or OTHER)
@@ -262,13 +273,13 @@ class Observer:
                 connection.link.dispatched(counts, seconds)
         else:
             return
-        # As `Histogram.observe` does, without the calls: this is the hot path.
+        # As `Histogram.observe` does, without the calls: this is the hot path, and most are in the first bucket.
         latency = counts.latency
-        latency.counts[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+        latency.counts[0 if seconds <= SHORTEST else bisect_left(LATENCY_BOUNDS, seconds)] += 1
         latency.sum += seconds
         if waited is not None:
             wait = counts.wait
-            wait.counts[bisect_left(LATENCY_BOUNDS, waited)] += 1
+            wait.counts[0 if waited <= SHORTEST else bisect_left(LATENCY_BOUNDS, waited)] += 1
             wait.sum += waited
 
     # --- around a loop that is not ours ---
