@@ -3,7 +3,7 @@ Evidence of slowness: what is in dispatch at the moment, told apart by cause.
 
 What one thing causes is not blamed on another: time in which the event loop was blocked counts for no handler and no
 message, waiting for the shared sync thread counts for no consumer but the one that holds it, a handler that waits
-for its client is no slow handler, and messages behind a slow dispatch are no slow queue.
+for its client is no slow handler, and messages behind a slow dispatch are no slow queue and no slow channel layer.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ from types import FrameType
 
 from hub.core.events import Detail
 from hub.core.redaction import redact
-from hub.core.slowness import CLIENT, HANDLER, QUEUE, RELEASE, Evidence, Slowness
+from hub.core.slowness import CLIENT, HANDLER, LAYER, QUEUE, RELEASE, Evidence, Slowness
 from hub.instrument.busy import AtWork
 from hub.instrument.inbox import kind_of
 from hub.instrument.stacks import await_chain, dispatched, place, running_calls, sends, thread_call
@@ -31,7 +31,7 @@ MAX_CHAINS = 200
 class Found:
     """What one look has found, by cause, and what it was found at."""
 
-    evidence: dict[str, list[Evidence]] = field(default_factory=lambda: {HANDLER: [], CLIENT: [], QUEUE: []})
+    evidence: dict[str, list[Evidence]] = field(default_factory=lambda: {HANDLER: [], CLIENT: [], QUEUE: [], LAYER: []})
     entries: dict[int, AtWork] = field(default_factory=dict)
 
     def add(self, cause: str, entry: AtWork, seconds: float) -> None:
@@ -85,10 +85,16 @@ class Gatherer:
             self._look_at_handler(entry, now, found)
         for entry in present:
             oldest = None if entry.inbox is None else entry.inbox.oldest()
-            if oldest is not None and now - oldest > RELEASE * entry.threshold:
-                self._look_at_queue(entry, oldest, now, found)
+            if oldest is not None:
+                self._look_at_waiting(QUEUE, entry, oldest, now, found)
+            # While the layer is asked for the next message none waits in it: who is not in dispatch asks.
+            link = entry.connection.link
+            oldest = None if link is None else link.oldest()
+            if oldest is not None:
+                self._look_at_waiting(LAYER, entry, oldest, now, found)
         for memory in (self._excused, self._held):
-            for gone in memory.keys() - present:
+            # Between two messages it is in no dispatch, but what waits behind it has waited for it all the same.
+            for gone in [entry for entry in memory.keys() - present if now - memory[entry] > entry.threshold]:
                 del memory[gone]
         return found
 
@@ -96,9 +102,10 @@ class Gatherer:
         """Nothing is in dispatch, and the loop was in time: that counts as a look."""
         self._looked_at = now
 
-    def taken(self, since: float, now: float) -> float:
-        """Seconds since then in which the loop was not blocked."""
-        return now - since - sum(max(0.0, end - max(begin, since)) for begin, end in self._blockages if end > since)
+    def taken(self, since: float, until: float) -> float:
+        """Seconds between two times in which the loop was not blocked."""
+        blocked = sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in self._blockages if end > since)
+        return until - since - blocked
 
     def _look_at_handler(self, entry: AtWork, now: float, found: Found) -> None:
         since, excused = entry.started_at, self._excused.get(entry, 0.0)
@@ -141,10 +148,12 @@ class Gatherer:
             self._calls = running_calls()
         return self._calls.get(token)
 
-    def _look_at_queue(self, entry: AtWork, oldest: float, now: float, found: Found) -> None:
-        seconds = self.taken(max(oldest, self._held.get(entry, 0.0)), now)
-        if seconds > RELEASE * entry.threshold:
-            found.add(QUEUE, entry, seconds)
+    def _look_at_waiting(self, cause: str, entry: AtWork, oldest: float, now: float, found: Found) -> None:
+        """A message waits since then; not for a slow dispatch before it, as far as that goes."""
+        if now - oldest > RELEASE * entry.threshold:
+            seconds = self.taken(max(oldest, self._held.get(entry, 0.0)), now)
+            if seconds > RELEASE * entry.threshold:
+                found.add(cause, entry, seconds)
 
 
 def details_of(cause: str, entry: AtWork) -> dict[str, Detail]:

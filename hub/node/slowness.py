@@ -1,8 +1,8 @@
 """
 The lookout: ten times a second it looks for what is slow, and tells of each episode when it opens and when it closes.
 
-It looks at what is in dispatch and at what was sent to (`hub.instrument.busy`), never at all connections, and at what
-the watchdog has seen.
+It looks at what is in dispatch and at what was sent to (`hub.instrument.busy`), never at all connections, at what waits
+for this process in its channel layers, and at what the watchdog has seen.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from hub.core.events import Detail, Event
 from hub.core.latency import LATENCY_BOUNDS, Histogram
 from hub.core.ledger import UNKNOWN, Connection, Counts, increment
 from hub.core.metrics import Packed
-from hub.core.slowness import CLIENT, LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
+from hub.core.slowness import CLIENT, LAYER, LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
 from hub.core.snapshot import SlowRow
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY, SENT, AtWork
@@ -20,6 +20,7 @@ from hub.instrument.watchdog import LATE, Watchdog, Who
 from hub.node.clients import Clients
 from hub.node.evidence import Gatherer, details_of
 from hub.node.node import Node
+from hub.node.queues import Queues, Wait
 
 #: Seconds between two looks.
 LOOK = 0.1
@@ -52,6 +53,7 @@ class Lookout:
         self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
         self._gatherer = Gatherer(self.episodes, self._monotonic())
         self._clients = Clients()
+        self._queues = Queues(self.threshold)
         self._connections = self._shared.ledger.active
         self._rows: dict[Episode, Counts] = {}
         self._entries: dict[Episode, AtWork] = {}
@@ -121,8 +123,8 @@ class Lookout:
             late: How long after its time the loop came to it.
         """
         self.loop_lag.observe(late)
-        sync_thread = self._sync_thread(now)
-        if late <= LATE and not BUSY and not self._clients and not sync_thread and self.episodes.well:
+        sync_thread, waits = self._sync_thread(now), self._queues.look(BUSY, now, self._shared.clock.wall())
+        if not (late > LATE or BUSY or self._clients or sync_thread or waits) and self.episodes.well:
             self._gatherer.rest(now)
             return
         found = self._gatherer.look(list(BUSY), now, late)
@@ -130,6 +132,7 @@ class Lookout:
         for entry, seconds in behind:
             # Its consumer may wait for it in send as well: an episode is as bad as the worst that is known of it.
             found.add(CLIENT, entry, seconds)
+        found.evidence[LAYER] += self._layers(waits, now)
         found.evidence[LOOP] = self._loop(late)
         found.evidence[SYNC_THREAD] = sync_thread
         for cause, evidence in found.evidence.items():
@@ -150,6 +153,11 @@ class Lookout:
             return []
         who, where = self.watchdog.blocked()
         return [self._of_process(late, who, where or UNSEEN)]
+
+    def _layers(self, waits: list[Wait], now: float) -> list[Evidence]:
+        ahead = self._shared.clock.wall() - now
+        longest = self._queues.longest(waits, self._gatherer.taken, ahead)
+        return [] if longest is None else [self._of_process(longest[0], (None, ""), longest[1].details())]
 
     def _sync_thread(self, now: float) -> list[Evidence]:
         probe = self.watchdog.probe
@@ -217,8 +225,10 @@ class Lookout:
         entry = self._entries.get(episode)
         if entry is None or episode.calm_at is not None:
             return
-        busy = entry in BUSY and (episode.cause == QUEUE or entry.started_at)
+        busy = entry in BUSY and (episode.cause in (QUEUE, LAYER) or entry.started_at)
         details = details_of(episode.cause, entry) if busy else {}
+        if episode.cause == LAYER and entry.connection.link is not None:
+            details |= entry.connection.link.waits()
         if episode.cause == CLIENT:
             details |= self._clients.details(entry, self._monotonic())
         if details:

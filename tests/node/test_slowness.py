@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from channels.layers import channel_layers
 
 from hub.bus.memory import MemoryBus
 from hub.clock import SYSTEM
@@ -13,7 +14,7 @@ from hub.conf import Config
 from hub.core.control import Heartbeat, Negotiated
 from hub.core.events import Event
 from hub.core.ledger import UNKNOWN, Connection
-from hub.core.slowness import CALM, CLIENT, HANDLER, LOOP, PROCESS, SYNC_THREAD
+from hub.core.slowness import CALM, CLIENT, HANDLER, LAYER, LOOP, PROCESS, SYNC_THREAD
 from hub.core.snapshot import NodeSnapshot, SlowRow
 from hub.instrument import busy
 from hub.instrument.busy import SENT
@@ -22,7 +23,8 @@ from hub.node import slowness as module
 from hub.node.node import Node
 from hub.node.slowness import LOOK, RANKED, Lookout, attach
 from tests.handclock import HandClock
-from tests.node.test_evidence import Entry
+from tests.node.test_evidence import Entry, Waits
+from tests.node.test_queues import Layer, put
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +233,43 @@ async def test_a_client_that_is_behind_when_the_next_node_begins_is_not_looked_a
     assert {} == sent
     await asyncio.sleep(0)
     await node.stop()
+
+
+# --- channel layers -----------------------------------------------------------------------------------------------
+
+
+async def test_what_waits_in_the_layer_is_told_with_what_the_layer_says_of_it(lookout, shared, clock, events, register):
+    entry = await at_work(shared, register)
+    entry.connection.link = Waits(clock.now)
+    clock.advance(0.5)
+    entry.started_at = clock.now
+    look(lookout, clock, 0.125)
+    [opened] = slow(events)
+    assert (LAYER, 0.625, "default", 3, "sleep", str(entry.connection.number)) == (
+        *(opened.details[name] for name in ("cause", "seconds", "layer", "waiting", "function")), opened.connection,
+    )  # fmt: skip
+    entry.connection.link = None
+    entry.started_at = 0.0
+    look(lookout, clock, 0.125)
+    look(lookout, clock, CALM)
+    assert "slow.closed" == slow(events)[-1].kind
+    assert [{LAYER: 0}] == [counts.slow for counts in shared.ledger]
+    entry.task.cancel()
+
+
+async def test_what_waits_in_the_queue_of_the_process_is_an_episode_of_the_process(lookout, clock, events, monkeypatch):
+    layer = Layer()
+    monkeypatch.setattr(channel_layers, "backends", {"default": layer})
+    ahead = clock.wall() - clock.monotonic()
+    monkeypatch.setattr("tests.node.test_queues.AHEAD", ahead)
+    put(layer, clock.now, clock.now)
+    look(lookout, clock, 0.75)
+    [opened] = slow(events)
+    assert (LAYER, 0.75, "default", 7, True, UNKNOWN, "") == (
+        *(opened.details[name] for name in ("cause", "seconds", "layer", "waiting", "asking")), opened.consumer,
+        opened.connection,
+    )  # fmt: skip
+    assert {PROCESS} == set(lookout.episodes.of(LAYER))
 
 
 # --- the process itself -------------------------------------------------------------------------------------------

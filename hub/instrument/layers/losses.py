@@ -10,7 +10,7 @@ of another process, of a worker, or of a connection that nobody monitors.
 from collections.abc import Callable
 from contextvars import ContextVar
 from threading import Lock
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hub.core.events import Detail, Event
 from hub.core.layers import Drop, Drops, Run, Runs
@@ -20,6 +20,8 @@ from hub.core.snapshot import DropRow
 from hub.faults import record_fault
 from hub.instrument.state import Instruments, instruments
 
+#: Groups of a channel that are named.
+MAX_GROUPS = 3
 #: Ended channels that are remembered, for messages that are still on their way to them.
 MAX_ENDED = 10_000
 
@@ -27,11 +29,33 @@ MAX_ENDED = 10_000
 CONNECTION: ContextVar[Connection | None] = ContextVar("hub_connection", default=None)
 
 
+class Waiting(NamedTuple):
+    """
+    What waits for one connection in this process's part of a layer.
+
+    Attributes:
+        messages: How many.
+        sent_at: When the oldest of them was sent, by the wall clock; None: unknown.
+    """
+
+    messages: int
+    sent_at: float | None
+
+
 class Layer(Protocol):
     """What the register asks of an instrumented layer."""
 
+    hub_alias: str
+    hub_unknown: str
+
     def hub_left(self, channel: str) -> int:
         """The channel's connection has ended: how many messages for it does this process still hold?"""
+
+    def hub_waiting(self, channel: str) -> Waiting | None:
+        """What this process holds for a channel; None if there is nothing."""
+
+    def hub_groups(self, channel: str) -> list[str]:
+        """Groups that a channel is in, as far as this process knows."""
 
 
 class Link:
@@ -69,6 +93,39 @@ class Link:
     def undispatched(self) -> int:
         """See `hub.core.ledger.Linked`."""
         return int(self.taken)
+
+    def oldest(self) -> float | None:
+        """See `hub.core.ledger.Linked`."""
+        waiting = self._waiting()
+        if waiting is None or waiting.sent_at is None:
+            return None
+        clock = self._losses.instruments.clock
+        # The sender's clock may run ahead of ours.
+        return clock.monotonic() - max(0.0, clock.wall() - waiting.sent_at)
+
+    def waits(self) -> dict[str, Detail]:
+        """See `hub.core.ledger.Linked`."""
+        waiting, layer = self._waiting(), self.layer
+        details: dict[str, Detail] = {"layer": layer.hub_alias, "channel": redact(self.channel)}
+        if waiting is not None:
+            details["waiting"] = waiting.messages
+            if waiting.sent_at is not None:
+                wall = self._losses.instruments.clock.wall()
+                details["oldest_seconds"] = round(max(0.0, wall - waiting.sent_at), 3)
+        groups = layer.hub_groups(self.channel)
+        if groups:
+            more = [f"and {len(groups) - MAX_GROUPS} more"] if len(groups) > MAX_GROUPS else []
+            details["groups"] = ", ".join([redact(group) for group in groups[:MAX_GROUPS]] + more)
+        if layer.hub_unknown:
+            details["unknown"] = layer.hub_unknown
+        return details
+
+    def _waiting(self) -> Waiting | None:
+        try:
+            return self.layer.hub_waiting(self.channel)
+        except Exception as error:  # noqa: BLE001 - the border: one layer's fault must not hide what else is slow
+            record_fault("channel layer", error)
+            return None
 
     def ended(self) -> None:
         """See `hub.core.ledger.Linked`."""
