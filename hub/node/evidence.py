@@ -40,7 +40,7 @@ class Found:
         self.entries[connection.number] = entry
         self.evidence[cause].append(
             Evidence(subject=connection.number, seconds=seconds, threshold=entry.threshold,
-                     consumer=connection.consumer, connection=str(connection.number))
+                     consumer=connection.consumer, connection=str(connection.number), member=connection.member)
         )  # fmt: skip
 
 

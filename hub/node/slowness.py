@@ -12,6 +12,7 @@ from hub.core.events import Detail, Event
 from hub.core.latency import LATENCY_BOUNDS, Histogram
 from hub.core.ledger import UNKNOWN, Connection, Counts, increment
 from hub.core.metrics import Packed
+from hub.core.redaction import redact
 from hub.core.slowness import CLIENT, LAYER, LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
 from hub.core.snapshot import SlowRow
 from hub.faults import record_fault
@@ -174,7 +175,8 @@ class Lookout:
         return Evidence(
             subject=PROCESS, seconds=seconds, threshold=self.threshold, consumer=consumer or UNKNOWN,
             tenant="" if connection is None else self._shared.ledger.settle(connection).tenant,
-            connection="" if connection is None else str(connection.number), details=where,
+            connection="" if connection is None else str(connection.number),
+            member=None if connection is None else connection.member, details=where,
         )  # fmt: skip
 
     # --- telling ---
@@ -214,11 +216,22 @@ class Lookout:
         }  # fmt: skip
         if not episode.open:
             details["lasted"] = round(episode.lasted(now), 3)
+        details |= episode.details
+        member, name = self._member(episode)
+        if member:
+            details |= {"member": member, "name": name}
         event = Event(
             kind=kind, at=wall, tenant=row.tenant, consumer=row.consumer, connection=episode.evidence.connection,
-            details={**details, **episode.details},
+            details=details,
         )  # fmt: skip
         self._shared.publish(event)
+
+    def _member(self, episode: Episode) -> tuple[str, str]:
+        """Who is connected where it is slow, by id and name, if the settings allow that it is told."""
+        member = episode.evidence.member
+        if member is None or not self._shared.config.slow_members:
+            return "", ""
+        return redact(member[0]), redact(member[1])
 
     def _complete(self, episode: Episode) -> None:
         """Look where it waits, as long as it does."""
@@ -236,11 +249,13 @@ class Lookout:
 
     def _packed(self, episode: Episode, now: float) -> SlowRow:
         row, ahead = self._rows[episode], self._shared.clock.wall() - now
+        member, name = self._member(episode)
         return SlowRow(
             cause=episode.cause, consumer=row.consumer, tenant=row.tenant, connection=episode.evidence.connection,
             since=ahead + episode.since, seconds=episode.worst, threshold=episode.evidence.threshold,
             lasted=None if episode.open else episode.lasted(now),
             closed_at=None if episode.closed_at is None else ahead + episode.closed_at, details=dict(episode.details),
+            member=member, name=name,
         )  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from channels.layers import channel_layers
+from msgspec.structs import replace
 
 from hub.bus.memory import MemoryBus
 from hub.clock import SYSTEM
@@ -124,6 +126,44 @@ async def test_an_episode_is_counted_and_told_when_it_opens_and_when_it_closes(
     assert ("slow.closed", "info", 1.0) == (closed.kind, closed.severity, closed.details["lasted"])
     assert opened.details["line"] == closed.details["line"]
     assert ({HANDLER: 0}, {HANDLER: 1}) == (counts.slow, counts.slow_episodes)
+    entry.task.cancel()
+
+
+MEMBER = ("ann@example.com", "Ann")
+
+
+@pytest.mark.parametrize(("allowed", "told"), [(False, None), (True, ("[e-mail]", "Ann"))])
+async def test_who_is_connected_is_told_if_the_settings_allow_it_and_redacted(
+    lookout, shared, clock, events, register, allowed, told
+):
+    shared.config = replace(shared.config, slow_members=allowed)
+    entry = await at_work(shared, register)
+    entry.connection.member = MEMBER
+    look(lookout, clock, 0.75)
+    shared.ended(entry.connection, None)
+    for event in slow(events):
+        assert told == (("member" in event.details and (event.details["member"], event.details["name"])) or None)
+    [row] = [SlowRow(*packed) for packed in lookout.ranked()]
+    assert (told or ("", "")) == (row.member, row.name)
+    entry.task.cancel()
+
+
+async def test_whoever_blocks_the_loop_is_known_by_its_member(lookout, shared, clock, events):
+    shared.config = replace(shared.config, slow_members=True)
+    connection = connected(shared)
+    connection.member = ("7", "Bob")
+    lookout.watchdog._samples.add((connection, "chat"), [sys._getframe()])
+    look(lookout, clock, 2.0, late=1.5)
+    [opened] = slow(events)
+    assert ("7", "Bob") == (opened.details["member"], opened.details["name"])
+
+
+async def test_who_is_connected_nowhere_or_to_nobody_s_knowledge_is_not_told(lookout, shared, clock, events, register):
+    shared.config = replace(shared.config, slow_members=True)
+    entry = await at_work(shared, register)
+    look(lookout, clock, 2.0, late=1.5)
+    assert {"slow.opened"} == {event.kind for event in slow(events)}
+    assert not any("member" in event.details for event in slow(events))
     entry.task.cancel()
 
 
@@ -290,8 +330,6 @@ async def test_a_blocked_loop_that_nobody_could_look_at_says_so(lookout, clock, 
 
 async def test_whoever_blocks_the_loop_is_named(lookout, shared, clock, events):
     connection = connected(shared)
-    import sys
-
     lookout.watchdog._samples.add((connection, "chat"), [sys._getframe()])
     look(lookout, clock, 2.0, late=1.5)
     [opened] = slow(events)
