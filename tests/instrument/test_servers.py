@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from twisted.internet import abstract
 
-from hub.instrument.servers import acknowledged_bytes, broke_off, kernel_bytes, outbound_bytes, send_never_waits
+from hub.instrument.servers import abort, acknowledged_bytes, broke_off, kernel_bytes, outbound_bytes, send_never_waits
 from tests.instrument.peer import Peer
 from tests.support.tcp import read, tcp_pair
 
@@ -32,6 +32,48 @@ class Protocol:
 
     async def send(self, message: Any) -> None:
         """Bound, as uvicorn's is."""
+
+
+class Writing:
+    """What writes, at the end of Hypercorn's way."""
+
+    def __init__(self, transport: Any) -> None:
+        self.writer = Protocol(transport)
+
+    async def protocol_send(self, event: Any) -> None:
+        """Bound, as Hypercorn's is."""
+
+
+class Http1:
+    """Hypercorn's protocol of a connection that carries one stream."""
+
+    def __init__(self, transport: Any) -> None:
+        self.send = Writing(transport).protocol_send
+        self.stream: Stream | None = Stream(self)
+
+    async def stream_send(self, event: Any) -> None:
+        """Bound, as Hypercorn's is."""
+
+
+class Stream:
+    """Hypercorn's WebSocket."""
+
+    def __init__(self, protocol: Any) -> None:
+        self.send = protocol.stream_send
+
+    async def app_send(self, message: Any) -> None:
+        """Bound, as Hypercorn's is."""
+
+
+class Http2:
+    """That of one that carries many."""
+
+    def __init__(self, transport: Any) -> None:
+        self.send = Writing(transport).protocol_send
+        self.streams = {1: Stream(self)}
+
+    async def stream_send(self, event: Any) -> None:
+        """Bound, as Hypercorn's is."""
 
 
 async def handle_reply(protocol: Protocol, message: Any) -> None:
@@ -100,6 +142,37 @@ async def test_what_waits_in_the_kernel_is_read_from_uvicorn_s_socket(tcp):
     assert (kernel_bytes(send), acknowledged_bytes(send)) == (None, None)
 
 
+async def test_what_waits_in_hypercorn_is_read_from_asyncio_s_transport_and_its_socket(tcp):
+    ours, _ = tcp
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+    protocol = Http1(transport)
+    assert protocol.stream is not None
+    send = protocol.stream.app_send
+    assert (outbound_bytes(send), kernel_bytes(send)) == (0, 0)
+    transport.write(b"x" * 10_000_000)
+    assert (outbound_bytes(send) or 0) > 0
+    assert (kernel_bytes(send) or 0) > 0
+    assert acknowledged_bytes(send) is not None
+    # It has let go of the stream, and waits for the client to take what is left.
+    protocol.stream = None
+    assert (outbound_bytes(send) or 0) > 0
+    abort(send)
+    await asyncio.sleep(0)
+    assert (kernel_bytes(send), acknowledged_bytes(send)) == (None, None)
+
+
+async def test_of_a_connection_that_many_streams_share_nothing_is_known_and_it_is_never_dropped():
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+    send = Http2(transport).streams[1].app_send
+    assert (outbound_bytes(send), kernel_bytes(send), acknowledged_bytes(send)) == (None, None, None)
+    abort(send)
+    assert not transport.is_closing()
+    transport.abort()
+    theirs.close()
+
+
 async def test_a_socket_that_is_none_of_tcp_tells_nothing_of_what_has_arrived():
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -125,6 +198,7 @@ def test_only_daphne_s_send_never_waits():
         partial(print, 1),
         Protocol(None).send,
         Peer(None).send,
+        Http2(None).streams[1].app_send,
         lambda message: None,
     ],
     ids=lambda send: type(send).__name__,

@@ -6,7 +6,6 @@ group, and told apart from a slow handler, a queue and a blocked loop.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,13 @@ import pytest
 from channels_redis.core import RedisChannelLayer
 
 from tests.feed.site import log_in
+from tests.slow.conftest import running
 from tests.slow.stage import Stage, line_of
 from tests.slow.test_causes import assert_in_time
 from tests.support.processes import LOCALHOST
 from tests.support.proxy import proxy_to
 from tests.support.redis import make_redis
-from tests.support.servers import DAPHNE, UVICORN, Server, ServerKind, make_server
+from tests.support.servers import DAPHNE, UVICORN, Server, ServerKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -31,13 +31,9 @@ LAYERS = ("memory", "core", "pubsub")
 
 
 @contextmanager
-def running(kind: ServerKind, prepared: Path, folder: Path, layer: str, url: str = "") -> Iterator[Server]:
-    shutil.copytree(prepared, folder / "var", dirs_exist_ok=True)
-    env = {
-        "HUB_EVENTS_PER_SECOND": "1000", "DJANGO_SETTINGS_MODULE": "tests.slow.settings", "LAYER": layer,
-        "LAYER_REDIS_URL": url,
-    }  # fmt: skip
-    with make_server(kind, "tests.slow.application:application", folder=folder, env=env) as server:
+def layered_site(kind: ServerKind, prepared: Path, folder: Path, layer: str, url: str = "") -> Iterator[Server]:
+    env = {"DJANGO_SETTINGS_MODULE": "tests.slow.settings", "LAYER": layer, "LAYER_REDIS_URL": url}
+    with running(kind, prepared, folder, **env) as server:
         yield server
 
 
@@ -46,7 +42,7 @@ def layered(request, prepared_site, tmp_path_factory) -> Iterator[tuple[Server, 
     """Each server on each layer, shared by a module's tests."""
     kind, layer = request.param
     folder = tmp_path_factory.mktemp("layer")
-    with make_redis(folder) as redis, running(kind, prepared_site, folder, layer, redis.url) as server:
+    with make_redis(folder) as redis, layered_site(kind, prepared_site, folder, layer, redis.url) as server:
         yield server, layer
 
 
@@ -139,7 +135,7 @@ async def test_answers_of_redis_that_come_late_are_an_episode_of_the_process_and
     with make_redis(tmp_path) as redis:
         async with proxy_to(redis.port) as proxy:
             url = f"redis://{LOCALHOST}:{proxy.port}/0"
-            with running(kind, prepared_site, tmp_path, "core", url) as server:
+            with layered_site(kind, prepared_site, tmp_path, "core", url) as server:
                 async with staged(server, await asyncio.to_thread(log_in, server, "ops")) as stage:
                     await stage.client("room_twin")
                     proxy.delay = 1.0
@@ -161,7 +157,7 @@ async def test_answers_of_redis_that_come_late_are_an_episode_of_the_process_and
 async def test_small_steps_of_all_that_take_from_redis_leave_its_queue_waiting_and_a_slow_handler_does_not(
     kind, prepared_site, tmp_path
 ):
-    with make_redis(tmp_path) as redis, running(kind, prepared_site, tmp_path, "core", redis.url) as server:
+    with make_redis(tmp_path) as redis, layered_site(kind, prepared_site, tmp_path, "core", redis.url) as server:
         async with staged(server, await asyncio.to_thread(log_in, server, "ops")) as stage:
             member = await stage.client("room")
             publisher = await stage.client("slow")
