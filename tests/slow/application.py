@@ -29,10 +29,11 @@ from tests.slow.consumers import (
     SyncTwin,
     Twin,
     Wrapped,
+    WrappedRoom,
 )
 
 CONSUMERS: tuple[Any, ...] = (
-    Slow, Impatient, Patient, Strict, Twin, Wrapped, Room, RoomTwin, SyncSlow, SyncTwin,
+    Slow, Impatient, Patient, Strict, Twin, Wrapped, Room, WrappedRoom, RoomTwin, SyncSlow, SyncTwin,
 )  # fmt: skip
 routes: list[Any] = [path(f"<slug:tenant>/{consumer.hub_consumer}/", consumer.as_asgi()) for consumer in CONSUMERS]
 application = hub.monitor(

@@ -125,6 +125,14 @@ class Room(Slow):
         await look_up(message["seconds"])
 
 
+class WrappedRoom(Room):
+    """In Channels' own loop."""
+
+    hub_consumer = "wrapped_room"
+    hub_inbox = False
+    hub_sweep = False
+
+
 class RoomTwin(Room):
     """Healthy all the time, in the same group."""
 
