@@ -2,7 +2,7 @@
 The queues that channel layers keep for a whole process: how long messages wait there, and whose fault that is not.
 
 Consumers that are slow leave messages in the layer. While none asks for its next message that is their fault, as long
-as a handler is slow or nobody is there; only then does the queue wait for the layer, or for many small steps.
+as all of them are in slow handlers, or nobody is there; else the queue waits for the layer, or for many small steps.
 """
 
 from collections.abc import Callable, Collection
@@ -67,16 +67,19 @@ class Queues:
         for layer in list(channel_layers.backends.values()):
             if not isinstance(layer, Instrumented) or layer.hub_queue is None:
                 continue
-            if not layer.hub_asking() and (not busy or self._held(busy, now)):
+            if not layer.hub_asking() and self._all_held(busy, now):
                 self._excused[layer] = now
             longest = layer.hub_queue.longest(wall)
             if longest is not None and longest[1] - longest[0] > RELEASE * self._threshold:
                 waits.append(Wait(layer, *longest))
         return waits
 
-    def _held(self, busy: Collection[AtWork], now: float) -> bool:
-        """Whether something in dispatch is slow, or will be at the next look, whoever caused it."""
-        return any(entry.started_at and now - entry.started_at > self._threshold - SOON for entry in busy)
+    def _all_held(self, busy: Collection[AtWork], now: float) -> bool:
+        """Whether all that have a channel are in slow dispatches, or will be at the next look; or there are none."""
+        return all(
+            entry.started_at and now - entry.started_at > self._threshold - SOON
+            for entry in busy if entry.connection.link is not None
+        )  # fmt: skip
 
     def longest(self, waits: list[Wait], taken: Taken, ahead: float) -> tuple[float, Wait] | None:
         """

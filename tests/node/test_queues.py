@@ -10,7 +10,7 @@ from channels.layers import channel_layers
 from hub.core.layers import Queue
 from hub.instrument.layers.base import Instrumented
 from hub.node.queues import Queues, Wait
-from tests.node.test_evidence import Entry
+from tests.node.test_evidence import Entry, Waits
 
 THRESHOLD, AHEAD = 0.5, 1_000_000.0
 
@@ -78,10 +78,17 @@ def test_a_short_wait_is_not_looked_into(queues, layer):
     assert [] == look(queues, 10.25)
 
 
+def in_dispatch(started_at: float) -> Entry:
+    """A consumer that has a channel."""
+    entry = Entry(started_at=started_at)
+    entry.connection.link = Waits(None)
+    return entry
+
+
 def test_while_nobody_asks_and_a_handler_is_slow_it_is_the_handler_s(queues, layer):
     layer.asking = False
     put(layer, 10.0, 10.5)
-    assert seconds(queues, 11.0, Entry(started_at=10.25)) is None
+    assert seconds(queues, 11.0, in_dispatch(10.25)) is None
     # It asks again, and gets it at once.
     layer.asking = True
     layer.hub_queue.take(AHEAD + 10.0, AHEAD + 11.0625)
@@ -97,7 +104,19 @@ def test_while_nobody_asks_and_nobody_is_there_it_is_nobody_s(queues, layer):
 def test_nobody_asks_because_of_many_small_steps(queues, layer):
     layer.asking = False
     put(layer, 10.0, 10.5)
-    assert 1.0 == seconds(queues, 11.0, Entry(started_at=10.875), Entry(started_at=0.0))
+    assert 1.0 == seconds(queues, 11.0, in_dispatch(10.875), in_dispatch(0.0))
+
+
+def test_a_consumer_that_hangs_does_not_hide_the_small_steps_of_others(queues, layer):
+    layer.asking = False
+    put(layer, 10.0, 10.5)
+    assert 1.0 == seconds(queues, 11.0, in_dispatch(1.0), in_dispatch(10.875))
+
+
+def test_whoever_has_no_channel_can_t_take_anything(queues, layer):
+    layer.asking = False
+    put(layer, 10.0, 10.5)
+    assert seconds(queues, 11.0, in_dispatch(1.0), Entry(started_at=10.875)) is None
 
 
 def test_a_blocked_loop_is_no_wait(queues, layer):
