@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import Any, cast
 
 import pytest
@@ -11,6 +13,7 @@ from twisted.internet import abstract
 
 from hub.instrument.servers import abort, acknowledged_bytes, broke_off, kernel_bytes, outbound_bytes, send_never_waits
 from tests.instrument.peer import Peer
+from tests.support.servers import HYPERCORN, require_server
 from tests.support.tcp import read, tcp_pair
 
 
@@ -171,6 +174,55 @@ async def test_of_a_connection_that_many_streams_share_nothing_is_known_and_it_i
     assert not transport.is_closing()
     transport.abort()
     theirs.close()
+
+
+HANDSHAKE = b"""GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"""
+
+
+async def test_hypercorn_s_own_send_leads_to_the_connection_whose_client_does_not_read(tcp):
+    """Fails on the day that Hypercorn has moved one of the places that lie on the way."""
+    require_server(HYPERCORN)
+    wrappers, config, tcp_server, worker_context = (
+        import_module(f"hypercorn.{name}")
+        for name in ("app_wrappers", "config", "asyncio.tcp_server", "asyncio.worker_context")
+    )
+
+    sends: list[Any] = []
+    accepted, gone = asyncio.Event(), asyncio.Event()
+
+    async def application(_: Any, receive: Any, send: Any) -> None:
+        sends.append(send)
+        await receive()
+        await send({"type": "websocket.accept"})
+        accepted.set()
+        with suppress(asyncio.CancelledError):
+            while True:
+                await send({"type": "websocket.send", "text": "x" * 1_000_000})
+                await asyncio.sleep(0)
+                if gone.is_set():
+                    return
+
+    ours, theirs = tcp
+    reader, writer = await asyncio.open_connection(sock=ours)
+    server = tcp_server.TCPServer(
+        wrappers.ASGIWrapper(application), asyncio.get_running_loop(), config.Config(),
+        worker_context.WorkerContext(None), {}, reader, writer,
+    )  # fmt: skip
+    serving = asyncio.ensure_future(server.run())
+    theirs.sendall(HANDSHAKE)
+    async with asyncio.timeout(10):
+        await accepted.wait()
+        [send] = sends
+        while not outbound_bytes(send):  # noqa: ASYNC110 - buffers fill by themselves
+            await asyncio.sleep(0.01)
+        assert (kernel_bytes(send) or 0) > 0
+        assert acknowledged_bytes(send) is not None
+        assert not send_never_waits(send)
+        gone.set()
+        abort(send)
+        await serving
+    assert kernel_bytes(send) is None
 
 
 async def test_a_socket_that_is_none_of_tcp_tells_nothing_of_what_has_arrived():
