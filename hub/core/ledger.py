@@ -178,7 +178,7 @@ class Linked(Protocol):
 
     def oldest(self) -> float | None:
         """
-        Since when the message has waited in the layer that waits longest, in monotonic seconds.
+        When the oldest message that waits in the layer was sent, by the wall clock.
 
         As far as this process holds it; None if none waits, or that is not known.
         """

@@ -63,12 +63,13 @@ class Gatherer:
         self._chains = 0
         self._calls: dict[object, list[FrameType]] | None = None
 
-    def look(self, entries: Iterable[AtWork], now: float, late: float) -> Found:
+    def look(self, entries: Iterable[AtWork], now: float, late: float, ahead: float = 0.0) -> Found:
         """
         Look once at all that is in dispatch.
 
         Args:
             late: How long after its time the loop came to look.
+            ahead: The wall clock's lead over the monotonic one.
         """
         if late > LATE:
             self._blockages.append((self._looked_at if late > BLOCKED else now - late, now))
@@ -91,7 +92,7 @@ class Gatherer:
             link = entry.connection.link
             oldest = None if link is None else link.oldest()
             if oldest is not None:
-                self._look_at_waiting(LAYER, entry, oldest, now, found)
+                self._look_at_waiting(LAYER, entry, oldest - ahead, now, found)
         for memory in (self._excused, self._held):
             # Between two messages it is in no dispatch, but what waits behind it has waited for it all the same.
             for gone in [entry for entry in memory.keys() - present if now - memory[entry] > entry.threshold]:

@@ -124,16 +124,17 @@ class Lookout:
             late: How long after its time the loop came to it.
         """
         self.loop_lag.observe(late)
-        sync_thread, waits = self._sync_thread(now), self._queues.look(BUSY, now, self._shared.clock.wall())
+        wall = self._shared.clock.wall()
+        sync_thread, waits = self._sync_thread(now), self._queues.look(BUSY, now, wall)
         if not (late > LATE or BUSY or self._clients or sync_thread or waits) and self.episodes.well:
             self._gatherer.rest(now)
             return
-        found = self._gatherer.look(list(BUSY), now, late)
+        found = self._gatherer.look(list(BUSY), now, late, wall - now)
         behind = self._clients.look(now, self._gatherer.taken)
         for entry, seconds in behind:
             # Its consumer may wait for it in send as well: an episode is as bad as the worst that is known of it.
             found.add(CLIENT, entry, seconds)
-        found.evidence[LAYER] += self._layers(waits, now)
+        found.evidence[LAYER] += self._layers(waits, wall - now)
         found.evidence[LOOP] = self._loop(late)
         found.evidence[SYNC_THREAD] = sync_thread
         for cause, evidence in found.evidence.items():
@@ -155,8 +156,7 @@ class Lookout:
         who, where = self.watchdog.blocked()
         return [self._of_process(late, who, where or UNSEEN)]
 
-    def _layers(self, waits: list[Wait], now: float) -> list[Evidence]:
-        ahead = self._shared.clock.wall() - now
+    def _layers(self, waits: list[Wait], ahead: float) -> list[Evidence]:
         longest = self._queues.longest(waits, self._gatherer.taken, ahead)
         return [] if longest is None else [self._of_process(longest[0], (None, ""), longest[1].details())]
 

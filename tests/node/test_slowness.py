@@ -280,7 +280,7 @@ async def test_a_client_that_is_behind_when_the_next_node_begins_is_not_looked_a
 
 async def test_what_waits_in_the_layer_is_told_with_what_the_layer_says_of_it(lookout, shared, clock, events, register):
     entry = await at_work(shared, register)
-    entry.connection.link = Waits(clock.now)
+    entry.connection.link = Waits(clock.wall())
     clock.advance(0.5)
     entry.started_at = clock.now
     look(lookout, clock, 0.125)

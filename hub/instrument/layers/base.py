@@ -4,7 +4,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from hub.core.layers import Depth, Queue
-from hub.instrument.layers.losses import CONNECTION, Waiting, losses
+from hub.instrument.layers.losses import CONNECTION, losses
 
 #: The group that is being sent to, in the code that a layer runs for it.
 SENDING: ContextVar[str] = ContextVar("hub_sending_to_group", default="")
@@ -34,7 +34,11 @@ class Instrumented:
         """See `hub.instrument.layers.losses.Layer`."""
         raise NotImplementedError
 
-    def hub_waiting(self, channel: str) -> Waiting | None:
+    def hub_waiting(self, channel: str) -> int:
+        """See `hub.instrument.layers.losses.Layer`."""
+        raise NotImplementedError
+
+    def hub_oldest(self, channel: str) -> float | None:
         """See `hub.instrument.layers.losses.Layer`."""
         raise NotImplementedError
 

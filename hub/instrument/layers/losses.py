@@ -10,7 +10,7 @@ of another process, of a worker, or of a connection that nobody monitors.
 from collections.abc import Callable
 from contextvars import ContextVar
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from hub.core.events import Detail, Event
 from hub.core.layers import Drop, Drops, Run, Runs
@@ -29,19 +29,6 @@ MAX_ENDED = 10_000
 CONNECTION: ContextVar[Connection | None] = ContextVar("hub_connection", default=None)
 
 
-class Waiting(NamedTuple):
-    """
-    What waits for one connection in this process's part of a layer.
-
-    Attributes:
-        messages: How many.
-        sent_at: When the oldest of them was sent, by the wall clock; None: unknown.
-    """
-
-    messages: int
-    sent_at: float | None
-
-
 class Layer(Protocol):
     """What the register asks of an instrumented layer."""
 
@@ -51,8 +38,11 @@ class Layer(Protocol):
     def hub_left(self, channel: str) -> int:
         """The channel's connection has ended: how many messages for it does this process still hold?"""
 
-    def hub_waiting(self, channel: str) -> Waiting | None:
-        """What this process holds for a channel; None if there is nothing."""
+    def hub_waiting(self, channel: str) -> int:
+        """How many messages this process holds for a channel."""
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """When the oldest of them was sent, by the wall clock; None if there is none, or that is not known."""
 
     def hub_groups(self, channel: str) -> list[str]:
         """Groups that a channel is in, as far as this process knows."""
@@ -96,22 +86,20 @@ class Link:
 
     def oldest(self) -> float | None:
         """See `hub.core.ledger.Linked`."""
-        waiting = self._waiting()
-        if waiting is None or waiting.sent_at is None:
+        try:
+            return self.layer.hub_oldest(self.channel)
+        except Exception as error:  # noqa: BLE001 - the border: one layer's fault must not hide what else is slow
+            record_fault("channel layer", error)
             return None
-        clock = self._losses.instruments.clock
-        # The sender's clock may run ahead of ours.
-        return clock.monotonic() - max(0.0, clock.wall() - waiting.sent_at)
 
     def waits(self) -> dict[str, Detail]:
         """See `hub.core.ledger.Linked`."""
-        waiting, layer = self._waiting(), self.layer
-        details: dict[str, Detail] = {"layer": layer.hub_alias, "channel": redact(self.channel)}
-        if waiting is not None:
-            details["waiting"] = waiting.messages
-            if waiting.sent_at is not None:
-                wall = self._losses.instruments.clock.wall()
-                details["oldest_seconds"] = round(max(0.0, wall - waiting.sent_at), 3)
+        layer, oldest = self.layer, self.oldest()
+        details: dict[str, Detail] = {
+            "layer": layer.hub_alias, "channel": redact(self.channel), "waiting": layer.hub_waiting(self.channel),
+        }  # fmt: skip
+        if oldest is not None:
+            details["oldest_seconds"] = round(max(0.0, self._losses.instruments.clock.wall() - oldest), 3)
         groups = layer.hub_groups(self.channel)
         if groups:
             more = [f"and {len(groups) - MAX_GROUPS} more"] if len(groups) > MAX_GROUPS else []
@@ -119,13 +107,6 @@ class Link:
         if layer.hub_unknown:
             details["unknown"] = layer.hub_unknown
         return details
-
-    def _waiting(self) -> Waiting | None:
-        try:
-            return self.layer.hub_waiting(self.channel)
-        except Exception as error:  # noqa: BLE001 - the border: one layer's fault must not hide what else is slow
-            record_fault("channel layer", error)
-            return None
 
     def ended(self) -> None:
         """See `hub.core.ledger.Linked`."""

@@ -16,7 +16,7 @@ from channels.exceptions import ChannelFull
 from hub.core.layers import Depth
 from hub.core.ledger import CHANNEL_FULL, EXPIRED, GROUP_LOST, OVER_CAPACITY
 from hub.instrument.layers.base import SENDING, Instrumented, link_channel
-from hub.instrument.layers.losses import Waiting, losses
+from hub.instrument.layers.losses import losses
 
 Message = dict[str, Any]
 #: What Channels puts into a queue: when it expires, by the wall clock, and the message.
@@ -190,13 +190,17 @@ class MemoryInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any laye
         queue = self.channels.get(channel)
         return 0 if queue is None else queue.qsize()
 
-    def hub_waiting(self, channel: str) -> Waiting | None:
+    def hub_waiting(self, channel: str) -> int:
+        """See `Instrumented`."""
+        return self.hub_left(channel)
+
+    def hub_oldest(self, channel: str) -> float | None:
         """See `Instrumented`."""
         queue = self.channels.get(channel)
         if queue is None or queue.empty():
             return None
         expires_at: float = queue._queue[0][0]  # type: ignore[attr-defined]  # noqa: SLF001 - as Channels itself does
-        return Waiting(queue.qsize(), expires_at - self.expiry)
+        return expires_at - float(self.expiry)
 
     def hub_groups(self, channel: str) -> list[str]:
         """See `Instrumented`."""

@@ -17,7 +17,7 @@ from redis.asyncio.client import PubSub
 from hub.core.layers import Depth
 from hub.core.ledger import TEARDOWN
 from hub.instrument.layers.base import Instrumented, link_channel
-from hub.instrument.layers.losses import Waiting, losses
+from hub.instrument.layers.losses import losses
 
 Message = dict[str, Any]
 
@@ -160,10 +160,15 @@ class PubSubInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any laye
         queue = self._get_layer().channels.get(channel)
         return 0 if queue is None else int(queue.unreturned)
 
-    def hub_waiting(self, channel: str) -> Waiting | None:
+    def hub_waiting(self, channel: str) -> int:
         """See `Instrumented`."""
         queue = self._get_layer().channels.get(channel)
-        return None if queue is None or queue.empty() else Waiting(queue.qsize(), queue.hub_stamps[0])
+        return 0 if queue is None else int(queue.qsize())
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """See `Instrumented`: since it arrived in this process."""
+        queue: WatchedQueue | None = self._get_layer().channels.get(channel)
+        return None if queue is None or queue.empty() else queue.hub_stamps[0]
 
     def hub_groups(self, channel: str) -> list[str]:
         """See `Instrumented`."""

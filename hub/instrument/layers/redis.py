@@ -27,7 +27,7 @@ from hub.core.ledger import CHANNEL_FULL, EXPIRED, GROUP_LOST, OVER_CAPACITY, TE
 from hub.faults import record_fault
 from hub.instrument.layers.base import Instrumented, link_channel
 from hub.instrument.layers.buffers import Buffers
-from hub.instrument.layers.losses import Waiting, losses
+from hub.instrument.layers.losses import losses
 
 Message = dict[str, Any]
 
@@ -324,10 +324,15 @@ class RedisInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any layer
         buffer = self.receive_buffer.get(channel)
         return 0 if buffer is None else int(buffer.qsize())
 
-    def hub_waiting(self, channel: str) -> Waiting | None:
+    def hub_waiting(self, channel: str) -> int:
         """See `Instrumented`; what waits in Redis belongs to all connections of the process."""
         buffer = self.receive_buffer.get(channel)
-        return None if buffer is None or buffer.empty() else Waiting(int(buffer.qsize()), buffer.oldest)
+        return 0 if buffer is None else int(buffer.qsize())
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """See `Instrumented`."""
+        buffer = self.receive_buffer.get(channel)
+        return None if buffer is None else buffer.oldest
 
     def hub_groups(self, channel: str) -> list[str]:
         """See `Instrumented`."""
