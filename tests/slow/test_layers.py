@@ -37,7 +37,11 @@ def layered_site(kind: ServerKind, prepared: Path, folder: Path, layer: str, url
         yield server
 
 
-@pytest.fixture(scope="module", params=[(kind, layer) for kind in (DAPHNE, UVICORN) for layer in LAYERS], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[(kind, layer) for kind in (DAPHNE, UVICORN) for layer in LAYERS],
+    ids=lambda pair: "-".join(map(str, pair)),
+)
 def layered(request, prepared_site, tmp_path_factory) -> Iterator[tuple[Server, str]]:
     """Each server on each layer, shared by a module's tests."""
     kind, layer = request.param
