@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from hub.core.control import Negotiated
+from hub.core.events import Detail
 from hub.core.latency import DURATION_BOUNDS, LATENCY_BOUNDS, Histogram
 from hub.core.policy import Policy
 
@@ -174,6 +175,16 @@ class Linked(Protocol):
 
     def undispatched(self) -> int:
         """How many messages were taken and never dispatched."""
+
+    def oldest(self) -> float | None:
+        """
+        When the oldest message that waits in the layer was sent, by the wall clock.
+
+        As far as this process holds it; None if none waits, or that is not known.
+        """
+
+    def waits(self) -> dict[str, Detail]:
+        """What an operator should know of what waits in the layer for this connection."""
 
     def ended(self) -> None:
         """The connection is no more."""

@@ -33,7 +33,7 @@ def outbound_bytes(raw_send: object) -> int | None:
         raw_send: The server's own ``send``, as the outermost wrapper sees it.
     """
     try:
-        return _daphne_outbound(raw_send) if _is_daphnes(raw_send) else _uvicorn_outbound(raw_send)
+        return _daphne_outbound(raw_send) if _is_daphnes(raw_send) else _asyncio_outbound(raw_send)
     except (AttributeError, IndexError, TypeError):
         return None
 
@@ -103,11 +103,11 @@ def abort(raw_send: object) -> None:
 def _abort_of(raw_send: Any) -> Any:  # noqa: ANN401 - a server's private object
     if _is_daphnes(raw_send):
         return raw_send.args[0].transport.abortConnection
-    return raw_send.__self__.transport.abort
+    return _asyncio_transport(raw_send).abort
 
 
 def _is_daphnes(raw_send: object) -> bool:
-    """Whether ``send`` is Daphne's, which binds its protocol as an argument; uvicorn's is a method of one."""
+    """Whether ``send`` is Daphne's, which binds its protocol as an argument; others' is a method of theirs."""
     # First of all, for asking a method for what it does not have takes half a microsecond.
     return type(raw_send) is not MethodType and hasattr(raw_send, "args")
 
@@ -116,7 +116,22 @@ def _socket(raw_send: Any) -> Any:  # noqa: ANN401 - a server's private object
     """The socket behind a connection; asked anew each time, for its number may be another's once it is closed."""
     if _is_daphnes(raw_send):
         return raw_send.args[0].transport.socket
-    return raw_send.__self__.transport.get_extra_info("socket")
+    return _asyncio_transport(raw_send).get_extra_info("socket")
+
+
+def _asyncio_transport(raw_send: Any) -> Any:  # noqa: ANN401 - a server's private object
+    """
+    Asyncio's transport behind a connection.
+
+    ``send`` is bound to uvicorn's protocol, which keeps it, or to Hypercorn's stream, which hands everything on to its
+    protocol, and that to the one that writes. A protocol with many ``streams``, as that of HTTP/2, has no ``stream``:
+    what waits in a connection that they share is nobody's in particular.
+    """
+    owner = raw_send.__self__
+    if hasattr(owner, "transport"):
+        return owner.transport
+    protocol = owner.send.__self__
+    return protocol.send.__self__.writer.transport if protocol.stream in (owner, None) else None
 
 
 def broke_off(raw_send: object, disconnect: Mapping[str, Any]) -> bool:
@@ -137,7 +152,6 @@ def _daphne_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private
     return waiting
 
 
-def _uvicorn_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private object
-    """A bound method of uvicorn's protocol, which keeps the asyncio transport."""
-    waiting: int = raw_send.__self__.transport.get_write_buffer_size()
+def _asyncio_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private object
+    waiting: int = _asyncio_transport(raw_send).get_write_buffer_size()
     return waiting

@@ -16,15 +16,25 @@ from websockets.exceptions import ConnectionClosed
 
 from hub.client import connect
 from hub.instrument.observer import LINGER
+from tests.slow.conftest import running
 from tests.slow.stage import PROMISED, THRESHOLD, line_of
 from tests.slow.test_causes import LENIENCE, assert_in_time
 from tests.support.browser import FLAGS
 from tests.support.require import require
+from tests.support.servers import DAPHNE, HYPERCORN, UVICORN, require_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module", params=[DAPHNE, UVICORN, HYPERCORN], ids=str)
+def site(request, prepared_site, tmp_path_factory):
+    """One server more: how a client shows that it is slow differs from server to server."""
+    with running(require_server(request.param), prepared_site, tmp_path_factory.mktemp("slow")) as server:
+        yield server
+
 
 STREAM = """
 async (url) => {

@@ -23,6 +23,8 @@ from hub.core.snapshot import DropRow
 from hub.faults import record_fault
 from hub.instrument.state import Instruments, instruments
 
+#: Groups of a channel that are named.
+MAX_GROUPS = 3
 #: Ended channels that are remembered, for messages that are still on their way to them; and those of this process that
 #: belong to no monitored connection.
 MAX_ENDED = 10_000
@@ -34,8 +36,20 @@ CONNECTION: ContextVar[Connection | None] = ContextVar("hub_connection", default
 class Layer(Protocol):
     """What the register asks of an instrumented layer."""
 
+    hub_alias: str
+    hub_unknown: str
+
     def hub_left(self, channel: str) -> int:
         """The channel's connection has ended: how many messages for it does this process still hold?"""
+
+    def hub_waiting(self, channel: str) -> int:
+        """How many messages this process holds for a channel."""
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """When the oldest of them was sent, by the wall clock; None if there is none, or that is not known."""
+
+    def hub_groups(self, channel: str) -> list[str]:
+        """Groups that a channel is in, as far as this process knows."""
 
 
 class Link:
@@ -73,6 +87,30 @@ class Link:
     def undispatched(self) -> int:
         """See `hub.core.ledger.Linked`."""
         return int(self.taken)
+
+    def oldest(self) -> float | None:
+        """See `hub.core.ledger.Linked`."""
+        try:
+            return self.layer.hub_oldest(self.channel)
+        except Exception as error:  # noqa: BLE001 - the border: one layer's fault must not hide what else is slow
+            record_fault("channel layer", error)
+            return None
+
+    def waits(self) -> dict[str, Detail]:
+        """See `hub.core.ledger.Linked`."""
+        layer, oldest = self.layer, self.oldest()
+        details: dict[str, Detail] = {
+            "layer": layer.hub_alias, "channel": redact(self.channel), "waiting": layer.hub_waiting(self.channel),
+        }  # fmt: skip
+        if oldest is not None:
+            details["oldest_seconds"] = round(max(0.0, self._losses.instruments.clock.wall() - oldest), 3)
+        groups = layer.hub_groups(self.channel)
+        if groups:
+            more = [f"and {len(groups) - MAX_GROUPS} more"] if len(groups) > MAX_GROUPS else []
+            details["groups"] = ", ".join([redact(group) for group in groups[:MAX_GROUPS]] + more)
+        if layer.hub_unknown:
+            details["unknown"] = layer.hub_unknown
+        return details
 
     def ended(self) -> None:
         """See `hub.core.ledger.Linked`."""
