@@ -197,7 +197,8 @@ class ControlFrames:
             frame = None
         self._speaking = True
         now = self.connection.heard_at = self._instruments.clock.monotonic()
-        counts = self._instruments.ledger.settle(self.connection)
+        ledger = self._instruments.ledger
+        counts = ledger.settle(self.connection)
         try:
             if isinstance(frame, Confirm):
                 control.confirm(frame.count, now)
@@ -211,6 +212,7 @@ class ControlFrames:
                 self._say("heartbeat")
         except ValueError:
             counts.garbled += 1
+        ledger.record_delivery(self.connection)
         return True
 
 

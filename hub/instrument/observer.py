@@ -26,7 +26,7 @@ from hub.instrument.inbox import (
     kind_of,
     payload_size,
 )
-from hub.instrument.servers import abort, broke_off, send_close_frame
+from hub.instrument.servers import abort, broke_off, parting_of, send_close_frame
 from hub.instrument.state import Instruments
 from hub.instrument.types import OTHER
 
@@ -131,7 +131,7 @@ class Observer:
         except Exception:
             if closes:
                 # The server refused it, a wrong code perhaps: the connection goes on.
-                connection.code, connection.closing = None, False
+                self.instruments.ledger.reopen(connection)
             raise
         if kind == "websocket.accept":
             await self._accepted()
@@ -184,7 +184,8 @@ class Observer:
             return payload_size(message)
         if kind == "websocket.disconnect":
             connection.broken = connection.code is None and broke_off(connection.raw_send, message)
-            self.instruments.ledger.disconnect(connection, message.get("code"))
+            parting = parting_of(connection.raw_send, message)
+            self.instruments.ledger.disconnect(connection, message.get("code"), parting)
             # Nobody waits for more, but nothing would come either: silence is what it seems.
             connection.reading = True
             return LAST

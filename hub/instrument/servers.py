@@ -11,12 +11,18 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from hub.core.delivery import ANSWERED, AWAITED, CLOSED, GONE, LEFT
+
 if sys.platform == "linux":
     from fcntl import ioctl
     from termios import TIOCOUTQ
 
 #: RFC 6455, section 7.4.1: a close frame came, without a code in it.
 CODE_NO_STATUS = 1005
+#: What uvicorn fails a connection with itself: protocol error, no UTF-8, too big (RFC 6455, section 7.4.1).
+FAILURES = (1002, 1007, 1009)
+#: With this one it shuts down (the IANA's registry of close codes: service restart).
+CODE_RESTART = 1012
 
 _INT = struct.Struct("=i")
 #: linux/tcp.h, struct tcp_info: how long it is up to and with tcpi_bytes_acked, and where that stands.
@@ -118,6 +124,56 @@ def broke_off(raw_send: object, disconnect: Mapping[str, Any]) -> bool:
     """
     if disconnect.get("code") != CODE_NO_STATUS or "reason" in disconnect:
         return False
+    return _is_uvicorn(raw_send)
+
+
+def parting_of(raw_send: object, disconnect: Mapping[str, Any]) -> str | None:
+    """
+    Whose doing a ``websocket.disconnect`` is that no close of the consumer came before.
+
+    Returns:
+        `LEFT` or `CLOSED`; None: the server has ended it, without waiting for an answer.
+    """
+    if hasattr(raw_send, "args"):
+        # Daphne closes connections by itself that are a day old.
+        return CLOSED if getattr(next(iter(raw_send.args), None), "closedByMe", False) else LEFT
+    code = disconnect.get("code")
+    own = code in FAILURES or (code == CODE_RESTART and "reason" not in disconnect)
+    return None if own and _is_uvicorn(raw_send) else LEFT
+
+
+def close_answer(raw_send: object) -> str | None:
+    """What became of the server's close frame; None: nobody can know, or the client's own crossed it."""
+    try:
+        return _daphne_answer(raw_send) if hasattr(raw_send, "args") else _uvicorn_answer(raw_send)
+    except (AttributeError, IndexError, TypeError):
+        return None
+
+
+def _daphne_answer(raw_send: Any) -> str | None:  # noqa: ANN401 - a server's private object
+    """Autobahn waits a second for the answer, and drops the connection."""
+    protocol = raw_send.args[0]
+    if not protocol.closedByMe:
+        return GONE
+    if not protocol.wasClean:
+        return GONE if protocol.state == protocol.STATE_CLOSED else AWAITED
+    # An answer has the code of what it answers (RFC 6455, section 5.5.1).
+    return ANSWERED if protocol.remoteCloseCode == protocol.localCloseCode else None
+
+
+def _uvicorn_answer(raw_send: Any) -> str | None:  # noqa: ANN401 - a server's private object
+    """Both implementations over ``websockets`` know of both close frames; the one over ``wsproto`` forgets them."""
+    protocol = raw_send.__self__
+    closing = getattr(protocol, "conn", protocol)
+    answer, ours = closing.close_rcvd, closing.close_sent
+    if closing.close_rcvd_then_sent:
+        return GONE
+    if answer is not None and ours is not None:
+        return ANSWERED if answer.code == ours.code else None
+    return GONE if protocol.transport.is_closing() else AWAITED
+
+
+def _is_uvicorn(raw_send: object) -> bool:
     return type(getattr(raw_send, "__self__", None)).__module__.startswith("uvicorn.")
 
 

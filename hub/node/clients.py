@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from hub.core.delivery import Drain, Trail
 from hub.core.events import Detail
-from hub.core.ledger import OPEN, Connection
+from hub.core.ledger import OPEN, Connection, Ledger
 from hub.core.slowness import RELEASE
 from hub.instrument.busy import SENT, AtWork
 from hub.instrument.servers import acknowledged_bytes, kernel_bytes, outbound_bytes, send_never_waits
@@ -45,9 +45,9 @@ class Watched:
 
     @property
     def speaks(self) -> bool:
-        """Whether the client confirms frames: one that never answered the hello is as good as a plain one."""
+        """Whether the client confirms frames."""
         control = self.entry.connection.control
-        return control is not None and control.heartbeat_at > 0
+        return control is not None and control.speaks
 
     @property
     def asks_bytes(self) -> bool:
@@ -95,9 +95,15 @@ class Watched:
 
 
 class Clients:
-    """The clients of one process, as far as something was sent to them."""
+    """
+    The clients of one process, as far as something was sent to them.
 
-    def __init__(self) -> None:
+    Args:
+        ledger: Where what is on its way to them counts.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._confirming: dict[Connection, Watched] = {}
         self._asked: dict[Connection, Watched] = {}
 
@@ -123,6 +129,7 @@ class Clients:
         for group, most in ((self._confirming, MAX_LOOKED_AT), (self._asked, MAX_ASKED)):
             for connection, one in list(islice(group.items(), most)):
                 del group[connection]
+                self._ledger.record_delivery(connection)
                 if one.look(now):
                     self._watch(one)
                 else:

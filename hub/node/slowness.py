@@ -51,7 +51,7 @@ class Lookout:
         self.sync_wait = Histogram(LATENCY_BOUNDS)
         self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
         self._gatherer = Gatherer(self.episodes, self._monotonic())
-        self._clients = Clients()
+        self._clients = Clients(self._shared.ledger)
         self._connections = self._shared.ledger.active
         self._rows: dict[Episode, Counts] = {}
         self._entries: dict[Episode, AtWork] = {}
