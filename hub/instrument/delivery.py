@@ -27,6 +27,7 @@ def record_end(shared: Instruments, connection: Connection) -> None:
 
 def _ask(shared: Instruments, connection: Connection, raw_send: object, pauses: tuple[float, ...]) -> None:
     try:
+        shared.ledger.record_delivery(connection)
         fate = fate_of(connection.parting, close_answer(raw_send))
         if fate is None and pauses and connection.control is not None and connection.control.in_flight:
             loop = asyncio.get_running_loop()

@@ -71,6 +71,24 @@ def check_close_after(name: str, seconds: float | None) -> None:
         )
 
 
+def check_frame_number(name: str, cls: type, field: object) -> None:
+    """
+    Look at what a class says of the numbers of frames.
+
+    Raises:
+        ConfigurationError: There can't be any.
+    """
+    if field is None:
+        return
+    if not isinstance(field, str) or not field:
+        raise ConfigurationError(f"{name}.hub_frame_number is {field!r}; give the name of a field, or None")
+    if not hasattr(cls, "receive_json"):
+        raise ConfigurationError(
+            f"{name}.hub_frame_number is {field!r}, but the class has no receive_json; write"
+            " get_hub_frame_number(message)"
+        )
+
+
 class MonitoredConsumerMixin:
     """
     Monitors a Channels consumer; first in the bases: ``class Chat(MonitoredConsumerMixin, AsyncConsumer)``.
@@ -140,6 +158,7 @@ class MonitoredConsumerMixin:
         members.check_class(cls)
         check_threshold(cls.__qualname__, cls.hub_slow_threshold_ms)
         check_close_after(cls.__qualname__, cls.hub_close_slow_client_after)
+        check_frame_number(cls.__qualname__, cls, cls.hub_frame_number)
 
     def get_hub_tenant(self) -> str | None:
         """

@@ -9,7 +9,14 @@ from typing import Any, cast
 import pytest
 from twisted.internet import abstract
 
-from hub.instrument.servers import acknowledged_bytes, broke_off, kernel_bytes, outbound_bytes, send_never_waits
+from hub.instrument.servers import (
+    acknowledged_bytes,
+    broke_off,
+    kernel_bytes,
+    outbound_bytes,
+    parting_of,
+    send_never_waits,
+)
 from tests.instrument.peer import Peer
 from tests.support.tcp import read, tcp_pair
 
@@ -148,3 +155,31 @@ def test_uvicorn_gives_a_reason_with_a_close_and_none_with_a_loss(disconnect, lo
     assert broke_off(uvicorn_s.send, disconnect) is lost
     assert broke_off(Protocol(None).send, disconnect) is False
     assert broke_off(None, disconnect) is False
+
+
+@pytest.mark.parametrize(
+    ("disconnect", "parting"),
+    [
+        ({"code": 1000, "reason": ""}, "left"),
+        ({"code": 1005}, "left"),
+        ({"code": 1006}, "left"),
+        ({"code": 1012, "reason": "client's own"}, "left"),
+        # It shuts down, or fails the connection.
+        ({"code": 1012}, None),
+        *(({"code": code, "reason": ""}, None) for code in (1002, 1007, 1009)),
+    ],
+)
+def test_uvicorn_may_have_ended_a_connection_itself(disconnect, parting):
+    uvicorn_s = type("Protocol", (Protocol,), {"__module__": "uvicorn.protocols.websockets"})(None)
+    assert parting_of(uvicorn_s.send, disconnect) == parting
+    assert parting_of(Protocol(None).send, disconnect) == "left"
+    assert parting_of(None, disconnect) == "left"
+
+
+def test_so_may_daphne():
+    protocol = Protocol(None)
+    send = partial(handle_reply, protocol)
+    assert parting_of(send, {"code": 1000}) == "left"
+    vars(protocol)["closedByMe"] = True
+    assert parting_of(send, {"code": 1000}) == "closed"
+    assert parting_of(partial(handle_reply), {"code": 1000}) == "left"
