@@ -26,7 +26,7 @@ from hub.instrument.inbox import (
     kind_of,
     payload_size,
 )
-from hub.instrument.servers import abort, broke_off, parting_of, send_close_frame
+from hub.instrument.servers import abort, broke_off, parting_of, parting_when_refused, send_close_frame
 from hub.instrument.state import Instruments
 from hub.instrument.types import OTHER
 
@@ -101,6 +101,7 @@ class Observer:
                 result = await send(message)
             except OSError:
                 # The server noticed before we did that the client is gone.
+                connection.parting = connection.parting or parting_when_refused(connection.raw_send)
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
             counts = connection.counts or settle(connection)

@@ -142,6 +142,14 @@ def parting_of(raw_send: object, disconnect: Mapping[str, Any]) -> str | None:
     return None if own and _is_uvicorn(raw_send) else LEFT
 
 
+def parting_when_refused(raw_send: object) -> str | None:
+    """Whose doing it is that the server takes no frame more; uvicorn refuses them also when it has ended it itself."""
+    protocol = getattr(raw_send, "__self__", None)
+    closing = getattr(protocol, "conn", protocol)
+    own = getattr(closing, "close_sent", None) is not None and getattr(closing, "close_rcvd", None) is None
+    return None if own else LEFT
+
+
 def close_answer(raw_send: object) -> str | None:
     """What became of the server's close frame; None: nobody can know, or the client's own crossed it."""
     try:

@@ -251,3 +251,29 @@ def test_a_close_of_the_client_s_that_uvicorn_had_before_ours_is_no_answer():
 @pytest.mark.parametrize("send", [None, print, partial(print), partial(print, 1), Peer(None).send], ids=repr)
 def test_of_an_unknown_server_nothing_is_known(send):
     assert close_answer(send) is None
+
+
+async def test_a_frame_that_the_server_refuses_says_that_the_client_has_gone(shared):
+    """The send may come to know of it before whoever reads does."""
+    peer = Peer(None, query_string=ASKING)
+    protocol = Protocol(peer.send)
+
+    async def application(scope: Any, receive: Any, _: Any) -> None:
+        await monitor(Ticker.as_asgi())(scope, receive, protocol.send)
+
+    async def refused(message: Message) -> None:
+        raise OSError("the client has gone")
+
+    peer.application = application
+    await peer.connect()
+    await peer.next()
+    peer.text(heartbeat())
+    await peer.next()
+    peer.text("2")
+    for _ in range(2):
+        await peer.next()
+    vars(protocol)["_send"] = refused
+    peer.text("1")
+    assert isinstance(await peer.end(), OSError)
+    assert books(only_row(shared)) == (0, 0, 2, 0)
+    assert only_row(shared).lost == {"after_close": 1, "unconfirmed": 2}
