@@ -40,8 +40,8 @@ class ToldNotTo(MonitoredConsumerMixin, Echo):
 
 class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     """
-    Writes down what it is told, where it outlives the server, and at the end how many frames it has sent and how many of
-    them were confirmed; ``/notes/<name>/``.
+    Writes down what it is told, where it outlives the server, and at the end how many frames it has sent and how many
+    of them were confirmed; ``/notes/<name>/``.
 
     ``close 4401`` closes with that code, ``sleep 5`` takes so many seconds, ``burst 100`` is answered with so many
     frames, one each 5 ms.
