@@ -75,8 +75,11 @@ async def until(found: Callable[[], bool], seconds: float, say: Callable[[], obj
 
 @asynccontextmanager
 async def ticking(server: Server, order: str, consumer: str = "ticker") -> AsyncIterator[Any]:
-    """A client of ours that has ordered frames."""
+    """A client of ours that has ordered frames, and answered the hello before."""
     async with connect(f"{server.ws_url}/acme/{consumer}/", reconnect_delays=None) as client:
+        async with asyncio.timeout(20):
+            while not client.negotiated:  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0.01)
         await client.send(order)
         yield client
 
