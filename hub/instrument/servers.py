@@ -21,6 +21,8 @@ if sys.platform == "linux":
 CODE_NO_STATUS = 1005
 #: What uvicorn fails a connection with itself: protocol error, no UTF-8, too big (RFC 6455, section 7.4.1).
 FAILURES = (1002, 1007, 1009)
+#: With this one it gives up a client that answers no ping.
+CODE_NO_PONG = 1011
 #: With this one it shuts down (the IANA's registry of close codes: service restart).
 CODE_RESTART = 1012
 
@@ -146,7 +148,10 @@ def parting_when_refused(raw_send: object) -> str | None:
     """Whose doing it is that the server takes no frame more; uvicorn refuses them also when it has ended it itself."""
     protocol = getattr(raw_send, "__self__", None)
     closing = getattr(protocol, "conn", protocol)
-    own = getattr(closing, "close_sent", None) is not None and getattr(closing, "close_rcvd", None) is None
+    if getattr(getattr(closing, "state", None), "name", "") == "LOCAL_CLOSING":
+        return None  # as wsproto has it
+    ours, answer = getattr(closing, "close_sent", None), getattr(closing, "close_rcvd", None)
+    own = ours is not None and answer is None and ours.code != CODE_NO_PONG
     return None if own else LEFT
 
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,7 @@ from hub.instrument.servers import (
     kernel_bytes,
     outbound_bytes,
     parting_of,
+    parting_when_refused,
     send_never_waits,
 )
 from tests.instrument.peer import Peer
@@ -183,3 +185,21 @@ def test_so_may_daphne():
     vars(protocol)["closedByMe"] = True
     assert parting_of(send, {"code": 1000}) == "closed"
     assert parting_of(partial(handle_reply), {"code": 1000}) == "left"
+
+
+@pytest.mark.parametrize(
+    ("known", "parting"),
+    [
+        ({"close_sent": None, "close_rcvd": None}, "left"),
+        ({"close_sent": SimpleNamespace(code=1000), "close_rcvd": SimpleNamespace(code=1000)}, "left"),
+        ({"close_sent": SimpleNamespace(code=1011), "close_rcvd": None}, "left"),
+        ({"close_sent": SimpleNamespace(code=1012), "close_rcvd": None}, None),
+        ({"state": SimpleNamespace(name="REMOTE_CLOSING")}, "left"),
+        ({"state": SimpleNamespace(name="LOCAL_CLOSING")}, None),
+    ],
+)
+def test_a_frame_is_refused_because_the_client_has_gone_or_the_server_has_ended_it(known, parting):
+    protocol = Protocol(None)
+    vars(protocol)["conn"] = SimpleNamespace(**known)
+    assert parting_when_refused(protocol.send) == parting
+    assert parting_when_refused(None) == parting_when_refused(print) == "left"
