@@ -82,6 +82,11 @@ def send_never_waits(raw_send: object) -> bool:
     return hasattr(raw_send, "args")
 
 
+def waits_before_it_sends(raw_send: object) -> bool:
+    """Whether a ``send`` that is cancelled has sent nothing; of uvicorn's legacy implementation nobody knows."""
+    return _is_uvicorn(raw_send) and hasattr(getattr(raw_send, "__self__", None), "writable")
+
+
 def send_close_frame(raw_send: object, code: int) -> bool:
     """
     Send a close frame where the server's ``websocket.close`` would refuse the code. Returns whether that was done.
