@@ -26,7 +26,7 @@ from hub.core.control import (
 from hub.core.ledger import CONNECTING, OPEN, Connection
 from hub.faults import record_fault
 from hub.instrument.inbox import YIELD_MESSAGES, Message, Receive, Send, kind_of, payload_size
-from hub.instrument.servers import drops_empty_frames
+from hub.instrument.servers import drops_empty_frames, waits_before_it_sends
 from hub.instrument.state import Instruments
 
 
@@ -92,6 +92,11 @@ class ControlFrames:
                 return await send(message)
             except Exception:
                 control.frames_sent -= 1
+                raise
+            except asyncio.CancelledError:
+                if waits_before_it_sends(connection.raw_send):
+                    # Else its client would be one frame behind for ever.
+                    control.frames_sent -= 1
                 raise
 
         return escaping_send
@@ -200,7 +205,8 @@ class ControlFrames:
             frame = None
         self._speaking = True
         now = self.connection.heard_at = self._instruments.clock.monotonic()
-        counts = self._instruments.ledger.settle(self.connection)
+        ledger = self._instruments.ledger
+        counts = ledger.settle(self.connection)
         try:
             if isinstance(frame, Confirm):
                 control.confirm(frame.count, now)
@@ -214,6 +220,7 @@ class ControlFrames:
                 self._say("heartbeat")
         except ValueError:
             counts.garbled += 1
+        ledger.record_delivery(self.connection)
         return True
 
 

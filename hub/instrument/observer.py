@@ -26,7 +26,7 @@ from hub.instrument.inbox import (
     kind_of,
     payload_size,
 )
-from hub.instrument.servers import abort, broke_off, send_close_frame
+from hub.instrument.servers import abort, broke_off, parting_of, parting_when_refused, send_close_frame
 from hub.instrument.state import Instruments
 from hub.instrument.types import OTHER
 
@@ -103,6 +103,7 @@ class Observer:
                 result = await send(message)
             except OSError:
                 # The server noticed before we did that the client is gone.
+                connection.parting = connection.parting or parting_when_refused(connection.raw_send)
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
             counts = connection.counts or settle(connection)
@@ -136,7 +137,7 @@ class Observer:
         except Exception:
             if closes:
                 # The server refused it, a wrong code perhaps: the connection goes on.
-                connection.code, connection.closing = None, False
+                self.instruments.ledger.reopen(connection)
             raise
         if kind == "websocket.accept":
             await self._accepted()
@@ -192,7 +193,8 @@ class Observer:
             return len(text) if type(text) is str else payload_size(message)
         if kind == "websocket.disconnect":
             connection.broken = connection.code is None and broke_off(connection.raw_send, message)
-            self.instruments.ledger.disconnect(connection, message.get("code"))
+            parting = parting_of(connection.raw_send, message)
+            self.instruments.ledger.disconnect(connection, message.get("code"), parting)
             # Nobody waits for more, but nothing would come either: silence is what it seems.
             connection.reading = True
             return LAST

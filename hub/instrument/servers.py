@@ -12,12 +12,20 @@ from collections.abc import Mapping
 from types import MethodType
 from typing import Any
 
+from hub.core.delivery import ANSWERED, AWAITED, CLOSED, GONE, LEFT
+
 if sys.platform == "linux":
     from fcntl import ioctl
     from termios import TIOCOUTQ
 
 #: RFC 6455, section 7.4.1: a close frame came, without a code in it.
 CODE_NO_STATUS = 1005
+#: What uvicorn fails a connection with itself: protocol error, no UTF-8, too big (RFC 6455, section 7.4.1).
+FAILURES = (1002, 1007, 1009)
+#: With this one it gives up a client that answers no ping.
+CODE_NO_PONG = 1011
+#: With this one it shuts down (the IANA's registry of close codes: service restart).
+CODE_RESTART = 1012
 
 _INT = struct.Struct("=i")
 #: linux/tcp.h, struct tcp_info: how long it is up to and with tcpi_bytes_acked, and where that stands.
@@ -75,6 +83,11 @@ def drops_empty_frames(raw_send: object) -> bool:
 def send_never_waits(raw_send: object) -> bool:
     """Whether ``send`` returns at once, whatever the client does: Daphne's does."""
     return _is_daphnes(raw_send)
+
+
+def waits_before_it_sends(raw_send: object) -> bool:
+    """Whether a ``send`` that is cancelled has sent nothing; of uvicorn's legacy implementation nobody knows."""
+    return _is_uvicorn(raw_send) and hasattr(getattr(raw_send, "__self__", None), "writable")
 
 
 def send_close_frame(raw_send: Any, code: int) -> bool:  # noqa: ANN401 - a server's private object
@@ -142,6 +155,67 @@ def broke_off(raw_send: object, disconnect: Mapping[str, Any]) -> bool:
     """
     if disconnect.get("code") != CODE_NO_STATUS or "reason" in disconnect:
         return False
+    return _is_uvicorn(raw_send)
+
+
+def parting_of(raw_send: Any, disconnect: Mapping[str, Any]) -> str | None:  # noqa: ANN401 - a server's private object
+    """
+    Whose doing a ``websocket.disconnect`` is that no close of the consumer came before.
+
+    Returns:
+        `LEFT` or `CLOSED`; None: the server has ended it, without waiting for an answer.
+    """
+    if _is_daphnes(raw_send):
+        # Daphne closes connections by itself that are a day old.
+        return CLOSED if getattr(next(iter(raw_send.args), None), "closedByMe", False) else LEFT
+    code = disconnect.get("code")
+    own = code in FAILURES or (code == CODE_RESTART and "reason" not in disconnect)
+    return None if own and _is_uvicorn(raw_send) else LEFT
+
+
+def parting_when_refused(raw_send: object) -> str | None:
+    """Whose doing it is that the server takes no frame more; uvicorn refuses them also when it has ended it itself."""
+    protocol = getattr(raw_send, "__self__", None)
+    closing = getattr(protocol, "conn", protocol)
+    if getattr(getattr(closing, "state", None), "name", "") == "LOCAL_CLOSING":
+        return None  # as wsproto has it
+    ours, answer = getattr(closing, "close_sent", None), getattr(closing, "close_rcvd", None)
+    own = ours is not None and answer is None and ours.code != CODE_NO_PONG
+    return None if own else LEFT
+
+
+def close_answer(raw_send: object) -> str | None:
+    """What became of the server's close frame; None: nobody can know, or the client's own crossed it."""
+    try:
+        return _daphne_answer(raw_send) if _is_daphnes(raw_send) else _uvicorn_answer(raw_send)
+    except (AttributeError, IndexError, TypeError):
+        return None
+
+
+def _daphne_answer(raw_send: Any) -> str | None:  # noqa: ANN401 - a server's private object
+    """Autobahn waits a second for the answer, and drops the connection."""
+    protocol = raw_send.args[0]
+    if not protocol.closedByMe:
+        return GONE
+    if not protocol.wasClean:
+        return GONE if protocol.state == protocol.STATE_CLOSED else AWAITED
+    # An answer has the code of what it answers (RFC 6455, section 5.5.1).
+    return ANSWERED if protocol.remoteCloseCode == protocol.localCloseCode else None
+
+
+def _uvicorn_answer(raw_send: Any) -> str | None:  # noqa: ANN401 - a server's private object
+    """Both implementations over ``websockets`` know of both close frames; the one over ``wsproto`` forgets them."""
+    protocol = raw_send.__self__
+    closing = getattr(protocol, "conn", protocol)
+    answer, ours = closing.close_rcvd, closing.close_sent
+    if closing.close_rcvd_then_sent:
+        return GONE
+    if answer is not None and ours is not None:
+        return ANSWERED if answer.code == ours.code else None
+    return GONE if protocol.transport.is_closing() else AWAITED
+
+
+def _is_uvicorn(raw_send: object) -> bool:
     return type(getattr(raw_send, "__self__", None)).__module__.startswith("uvicorn.")
 
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from hub.core.delivery import Drain, Trail
 from hub.core.events import Detail
-from hub.core.ledger import OPEN, Connection
+from hub.core.ledger import OPEN, Connection, Ledger
 from hub.core.slowness import RELEASE
 from hub.instrument.busy import SENT, AtWork
 from hub.instrument.servers import acknowledged_bytes, kernel_bytes, outbound_bytes, send_never_waits
@@ -24,9 +24,9 @@ MAX_ASKED = 250
 
 
 def _speaks(connection: Connection) -> bool:
-    """Whether the client confirms frames: one that never answered the hello is as good as a plain one."""
+    """Whether the client confirms frames."""
     control = connection.control
-    return control is not None and control.heartbeat_at > 0
+    return control is not None and control.speaks
 
 
 def _has_all(connection: Connection) -> bool:
@@ -34,7 +34,7 @@ def _has_all(connection: Connection) -> bool:
     if connection.state != OPEN or connection.closing:
         return True
     control = connection.control
-    if control is not None and control.heartbeat_at > 0:
+    if control is not None and control.speaks:
         return connection.reading and control.frames_confirmed >= control.frames_sent
     return not outbound_bytes(connection.raw_send) and not kernel_bytes(connection.raw_send)
 
@@ -105,9 +105,15 @@ class Watched:
 
 
 class Clients:
-    """The clients of one process, as far as something was sent to them."""
+    """
+    The clients of one process, as far as something was sent to them.
 
-    def __init__(self) -> None:
+    Args:
+        ledger: Where what is on its way to them counts.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._confirming: dict[Connection, Watched] = {}
         self._asked: dict[Connection, Watched] = {}
 
@@ -131,6 +137,7 @@ class Clients:
         for group, most in ((self._confirming, MAX_LOOKED_AT), (self._asked, MAX_ASKED - asked)):
             for connection, one in list(islice(group.items(), most)):
                 del group[connection]
+                self._ledger.record_delivery(connection)
                 if one.look(now):
                     self._watch(one)
                 else:

@@ -54,7 +54,7 @@ class Lookout:
         self.sync_wait = Histogram(LATENCY_BOUNDS)
         self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
         self._gatherer = Gatherer(self.episodes, self._monotonic())
-        self._clients = Clients()
+        self._clients = Clients(self._shared.ledger)
         self._queues = Queues(self.threshold)
         self._holders: Counter[AtWork] = Counter()
         self._held_since: float | None = None

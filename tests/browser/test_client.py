@@ -215,6 +215,23 @@ def test_frames_are_confirmed_while_they_flow(site, tab, name):
     assert known["rtt"] is not None
 
 
+def test_a_handler_that_closes_has_confirmed_all_that_came_before_and_its_own_frame(site, tab, name):
+    connect(tab, name)
+    tab.evaluate("socket.onmessage = ({ data }) => { if (data === '19') socket.close(); }; socket.send('burst 20')")
+    assert ["20 20"] == site.wait_until_noted(f"{name}-end", 1)
+
+
+def test_a_page_that_is_left_has_confirmed_what_it_handled(site, tab, name):
+    connect(tab, name)
+    tab.evaluate(
+        "socket.onmessage = ({ data }) => { sessionStorage.seen = Number(data) + 1; }; socket.send('burst 400')"
+    )
+    tab.wait_for("sessionStorage.seen > 20")
+    tab.open(f"{site.server.url}/page/?elsewhere", READY)
+    [end] = site.wait_until_noted(f"{name}-end", 1)
+    assert int(tab.evaluate("sessionStorage.seen")) == int(end.split()[1])
+
+
 def test_a_hidden_tab_goes_on(site, tab, name):
     connect(tab, name)
     site.wait_until_known(name, lambda known: known.get("hidden") is False)

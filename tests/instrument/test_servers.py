@@ -6,12 +6,22 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from twisted.internet import abstract
 
-from hub.instrument.servers import abort, acknowledged_bytes, broke_off, kernel_bytes, outbound_bytes, send_never_waits
+from hub.instrument.servers import (
+    abort,
+    acknowledged_bytes,
+    broke_off,
+    kernel_bytes,
+    outbound_bytes,
+    parting_of,
+    parting_when_refused,
+    send_never_waits,
+)
 from tests.instrument.peer import Peer
 from tests.support.servers import HYPERCORN, require_server
 from tests.support.tcp import read, tcp_pair
@@ -274,3 +284,49 @@ def test_uvicorn_gives_a_reason_with_a_close_and_none_with_a_loss(disconnect, lo
     assert broke_off(uvicorn_s.send, disconnect) is lost
     assert broke_off(Protocol(None).send, disconnect) is False
     assert broke_off(None, disconnect) is False
+
+
+@pytest.mark.parametrize(
+    ("disconnect", "parting"),
+    [
+        ({"code": 1000, "reason": ""}, "left"),
+        ({"code": 1005}, "left"),
+        ({"code": 1006}, "left"),
+        ({"code": 1012, "reason": "client's own"}, "left"),
+        # It shuts down, or fails the connection.
+        ({"code": 1012}, None),
+        *(({"code": code, "reason": ""}, None) for code in (1002, 1007, 1009)),
+    ],
+)
+def test_uvicorn_may_have_ended_a_connection_itself(disconnect, parting):
+    uvicorn_s = type("Protocol", (Protocol,), {"__module__": "uvicorn.protocols.websockets"})(None)
+    assert parting_of(uvicorn_s.send, disconnect) == parting
+    assert parting_of(Protocol(None).send, disconnect) == "left"
+    assert parting_of(None, disconnect) == "left"
+
+
+def test_so_may_daphne():
+    protocol = Protocol(None)
+    send = partial(handle_reply, protocol)
+    assert parting_of(send, {"code": 1000}) == "left"
+    vars(protocol)["closedByMe"] = True
+    assert parting_of(send, {"code": 1000}) == "closed"
+    assert parting_of(partial(handle_reply), {"code": 1000}) == "left"
+
+
+@pytest.mark.parametrize(
+    ("known", "parting"),
+    [
+        ({"close_sent": None, "close_rcvd": None}, "left"),
+        ({"close_sent": SimpleNamespace(code=1000), "close_rcvd": SimpleNamespace(code=1000)}, "left"),
+        ({"close_sent": SimpleNamespace(code=1011), "close_rcvd": None}, "left"),
+        ({"close_sent": SimpleNamespace(code=1012), "close_rcvd": None}, None),
+        ({"state": SimpleNamespace(name="REMOTE_CLOSING")}, "left"),
+        ({"state": SimpleNamespace(name="LOCAL_CLOSING")}, None),
+    ],
+)
+def test_a_frame_is_refused_because_the_client_has_gone_or_the_server_has_ended_it(known, parting):
+    protocol = Protocol(None)
+    vars(protocol)["conn"] = SimpleNamespace(**known)
+    assert parting_when_refused(protocol.send) == parting
+    assert parting_when_refused(None) == parting_when_refused(print) == "left"

@@ -223,6 +223,14 @@ class Losses:
         if self.on_pending is not None:
             self.on_pending()
 
+    def tell_frames(self, reason: str, connection: Connection, count: int) -> None:
+        """Frames to the client of a connection are lost, and counted already."""
+        counts = self.instruments.ledger.settle(connection)
+        with self._lock:
+            self._drops.add((reason, counts.consumer, counts.tenant, ""), count, "", str(connection.number))
+        if self.on_pending is not None:
+            self.on_pending()
+
     def record_gap(self, layer: str, **details: Detail) -> None:
         """Messages were lost, nobody can know how many."""
         with self._lock:

@@ -40,7 +40,8 @@ class ToldNotTo(MonitoredConsumerMixin, Echo):
 
 class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     """
-    Writes down what it is told, where it outlives the server; ``/notes/<name>/``.
+    Writes down what it is told, where it outlives the server, and at the end how many frames it has sent and how many
+    of them were confirmed; ``/notes/<name>/``.
 
     ``close 4401`` closes with that code, ``sleep 5`` takes so many seconds, ``burst 100`` is answered with so many
     frames, one each 5 ms.
@@ -74,11 +75,14 @@ class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         control = self.scope[SCOPE_KEY].control
         return int(control.frames_sent - control.frames_confirmed)
 
-    def note(self, line: str) -> None:
-        with notes(self.name).open("a") as file:
+    def note(self, line: str, about: str = "") -> None:
+        with notes(self.name + about).open("a") as file:
             file.write(f"{line}\n")
 
     async def disconnect(self, code: int) -> None:
+        control = self.scope[SCOPE_KEY].control
+        if control is not None:
+            self.note(f"{control.frames_sent} {control.frames_confirmed}", "-end")
         if present.get(self.name) is self.scope[SCOPE_KEY]:
             del present[self.name]
 
