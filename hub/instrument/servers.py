@@ -26,6 +26,8 @@ FAILURES = (1002, 1007, 1009)
 CODE_NO_PONG = 1011
 #: With this one it shuts down (the IANA's registry of close codes: service restart).
 CODE_RESTART = 1012
+#: The state of a connection, by wsproto's name, that has been closed from here and not from there.
+LOCAL_CLOSING = "LOCAL_CLOSING"
 
 _INT = struct.Struct("=i")
 #: linux/tcp.h, struct tcp_info: how long it is up to and with tcpi_bytes_acked, and where that stands.
@@ -87,7 +89,7 @@ def send_never_waits(raw_send: object) -> bool:
 
 def waits_before_it_sends(raw_send: object) -> bool:
     """Whether a ``send`` that is cancelled has sent nothing; of uvicorn's legacy implementation nobody knows."""
-    return _is_uvicorn(raw_send) and hasattr(getattr(raw_send, "__self__", None), "writable")
+    return _is_of(raw_send, "uvicorn.") and hasattr(getattr(raw_send, "__self__", None), "writable")
 
 
 def send_close_frame(raw_send: Any, code: int) -> bool:  # noqa: ANN401 - a server's private object
@@ -155,7 +157,7 @@ def broke_off(raw_send: object, disconnect: Mapping[str, Any]) -> bool:
     """
     if disconnect.get("code") != CODE_NO_STATUS or "reason" in disconnect:
         return False
-    return _is_uvicorn(raw_send)
+    return _is_of(raw_send, "uvicorn.")
 
 
 def parting_of(raw_send: Any, disconnect: Mapping[str, Any]) -> str | None:  # noqa: ANN401 - a server's private object
@@ -168,17 +170,31 @@ def parting_of(raw_send: Any, disconnect: Mapping[str, Any]) -> str | None:  # n
     if _is_daphnes(raw_send):
         # Daphne closes connections by itself that are a day old.
         return CLOSED if getattr(next(iter(raw_send.args), None), "closedByMe", False) else LEFT
+    return None if _uvicorn_ended(raw_send, disconnect) or _hypercorn_ended(raw_send) else LEFT
+
+
+def _uvicorn_ended(raw_send: object, disconnect: Mapping[str, Any]) -> bool:
     code = disconnect.get("code")
     own = code in FAILURES or (code == CODE_RESTART and "reason" not in disconnect)
-    return None if own and _is_uvicorn(raw_send) else LEFT
+    return own and _is_of(raw_send, "uvicorn.")
+
+
+def _hypercorn_ended(raw_send: object) -> bool:
+    """Its codes say nothing of it: it has sent a close frame that nobody answered, or it shuts down."""
+    if not _is_of(raw_send, "hypercorn."):
+        return False
+    stream = getattr(raw_send, "__self__", None)
+    state = getattr(getattr(stream, "connection", None), "state", None)
+    terminated = getattr(getattr(stream, "context", None), "terminated", None)
+    return getattr(state, "name", "") == LOCAL_CLOSING or (terminated is not None and terminated.is_set())
 
 
 def parting_when_refused(raw_send: object) -> str | None:
     """Whose doing it is that the server takes no frame more; uvicorn refuses them also when it has ended it itself."""
     protocol = getattr(raw_send, "__self__", None)
     closing = getattr(protocol, "conn", protocol)
-    if getattr(getattr(closing, "state", None), "name", "") == "LOCAL_CLOSING":
-        return None  # as wsproto has it
+    if getattr(getattr(closing, "state", None), "name", "") == LOCAL_CLOSING:
+        return None
     ours, answer = getattr(closing, "close_sent", None), getattr(closing, "close_rcvd", None)
     own = ours is not None and answer is None and ours.code != CODE_NO_PONG
     return None if own else LEFT
@@ -215,8 +231,9 @@ def _uvicorn_answer(raw_send: Any) -> str | None:  # noqa: ANN401 - a server's p
     return GONE if protocol.transport.is_closing() else AWAITED
 
 
-def _is_uvicorn(raw_send: object) -> bool:
-    return type(getattr(raw_send, "__self__", None)).__module__.startswith("uvicorn.")
+def _is_of(raw_send: object, package: str) -> bool:
+    """Whether ``send`` is a method of something of a package's, whose name ends in a dot here."""
+    return type(getattr(raw_send, "__self__", None)).__module__.startswith(package)
 
 
 def _daphne_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private object

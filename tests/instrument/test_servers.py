@@ -305,6 +305,26 @@ def test_uvicorn_may_have_ended_a_connection_itself(disconnect, parting):
     assert parting_of(None, disconnect) == "left"
 
 
+@pytest.mark.parametrize(
+    ("state", "terminated", "parting"),
+    [
+        # Its disconnect has the same code, whoever ended the connection.
+        ("OPEN", False, "left"),
+        ("CLOSED", False, "left"),
+        ("LOCAL_CLOSING", False, None),
+        ("OPEN", True, None),
+    ],
+)
+def test_so_may_hypercorn(state, terminated, parting):
+    hypercorn_s = type("Protocol", (Protocol,), {"__module__": "hypercorn.protocol.ws_stream"})(None)
+    assert parting_of(hypercorn_s.send, {"code": 1006}) == "left"
+    vars(hypercorn_s).update(
+        connection=SimpleNamespace(state=SimpleNamespace(name=state)),
+        context=SimpleNamespace(terminated=SimpleNamespace(is_set=lambda: terminated)),
+    )
+    assert parting_of(hypercorn_s.send, {"code": 1006}) == parting
+
+
 def test_so_may_daphne():
     protocol = Protocol(None)
     send = partial(handle_reply, protocol)
