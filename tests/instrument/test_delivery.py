@@ -248,7 +248,9 @@ def test_a_close_of_the_client_s_that_uvicorn_had_before_ours_is_no_answer():
     assert close_answer(protocol.send) == "gone"
 
 
-@pytest.mark.parametrize("send", [None, print, partial(print), partial(print, 1), Peer(None).send], ids=repr)
+@pytest.mark.parametrize(
+    "send", [None, print, partial(print), partial(print, 1), Peer(None).send], ids=lambda send: type(send).__name__
+)
 def test_of_an_unknown_server_nothing_is_known(send):
     assert close_answer(send) is None
 
