@@ -88,11 +88,10 @@ async def test_a_client_whose_process_is_stopped_is_seen_and_its_twin_is_not(sta
     [name] = [name for name in stage.numbers() if name.startswith("ws_slow_consumers") and 'consumer="slow"' in name]
     assert 'cause="client"' in name
     assert 1.0 == stage.numbers()[name]
-    await asyncio.sleep(1.5)
-    [row] = [row for row in await stage.ranked() if row["closed_at"] is None]
-    assert ("client", "slow", "acme", opened["connection"]) == (
-        row["cause"], row["consumer"], row["tenant"], row["connection"],
-    )  # fmt: skip
+    # Nodes publish once a second: what is read then is up to a second old.
+    await asyncio.sleep(2.5)
+    row = await stage.open_row(opened["connection"])
+    assert ("client", "slow", "acme") == (row["cause"], row["consumer"], row["tenant"])
     assert row["details"]["frames_behind"] > details["frames_behind"]
     assert row["seconds"] > 1.5
     stopped.go_on()

@@ -84,14 +84,18 @@ async def test_messages_that_wait_in_the_layer_for_one_small_step_after_the_othe
     assert ("acme", "default", "acme") == (opened["tenant"], details["layer"], details["groups"])
     assert details["waiting"] >= 1
     assert details["oldest_seconds"] > 0.5
-    assert "!" in details["channel"]
+    assert "specific." in details["channel"]
     assert ("room.step", "look_up", line_of("waits here")) == (
         details["message"], details["function"], details["line"],
     )  # fmt: skip
     assert ("pub/sub" in details.get("unknown", "")) == (layer == "pubsub")
-    [row] = [row for row in await stage.ranked() if row["closed_at"] is None]
-    assert ("layer", consumer, opened["connection"]) == (row["cause"], row["consumer"], row["connection"])
-    [name] = [name for name in stage.numbers() if name.startswith("ws_slow_consumers") and 'cause="layer"' in name]
+    row = await stage.open_row(opened["connection"])
+    assert ("layer", consumer) == (row["cause"], row["consumer"])
+    labels = ('cause="layer"', f'consumer="{consumer}"')
+    [name] = [
+        name for name in stage.numbers()
+        if name.startswith("ws_slow_consumers") and all(label in name for label in labels)
+    ]  # fmt: skip
     assert 1.0 == stage.numbers()[name]
     await stage.hear("slow.closed", "layer", consumer)
     assert 0.0 == stage.numbers()[name]
