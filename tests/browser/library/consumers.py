@@ -53,6 +53,15 @@ class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     def name(self) -> str:
         return str(self.scope["url_route"]["kwargs"]["name"])
 
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        known = scope[SCOPE_KEY]
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # However it ends: who leaves while its frames are sent is noticed in the middle of a handler.
+            if known.control is not None:
+                self.note(f"{known.control.frames_sent} {known.control.frames_confirmed}", "-end")
+
     async def connect(self) -> None:
         await self.accept()
         present[self.name] = self.scope[SCOPE_KEY]
@@ -80,9 +89,6 @@ class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
             file.write(f"{line}\n")
 
     async def disconnect(self, code: int) -> None:
-        control = self.scope[SCOPE_KEY].control
-        if control is not None:
-            self.note(f"{control.frames_sent} {control.frames_confirmed}", "-end")
         if present.get(self.name) is self.scope[SCOPE_KEY]:
             del present[self.name]
 
