@@ -164,6 +164,8 @@ export class HubSocket extends EventTarget {
   /** Undefined: unknown. */
   #negotiated: boolean | undefined;
   #suspect = false;
+  /** The page is being left: what is still to be done may never be. */
+  #leaving = false;
   #interval = 30;
   #heardAt = 0;
   #beatAt = 0;
@@ -418,8 +420,9 @@ export class HubSocket extends EventTarget {
   /** The page is looked at, the network is back, or the like. */
   #wake = ({ type }: Event): void => {
     const hidden = globalThis.document?.hidden;
-    // The page may be left: its browser closes the connection, and nobody tells.
-    if (type === "pagehide") this.#confirm();
+    if (type.startsWith("page")) this.#leaving = type === "pagehide";
+    // Its browser closes the connection, or keeps it unread, and nobody tells.
+    if (this.#leaving) this.#confirm();
     else if (this.#cancelRetry) {
       if (type === "online" || (type !== "offline" && !hidden)) this.#retry();
     } else if (this.#negotiated && this.#isOpen) {
@@ -484,6 +487,7 @@ export class HubSocket extends EventTarget {
     if (!this.#negotiated || socket !== this.#socket || !this.#isOpen) return;
     // Frames arrive also where timers are slowed down: a heartbeat that is due goes out with them.
     if (now() - this.#beatAt > this.#interval * LATE) this.#beat();
+    else if (this.#leaving) this.#confirm();
     else this.#confirmSoon();
   }
 

@@ -395,6 +395,11 @@ describe("confirms", () => {
     newest().say("x");
     globalThis.dispatchEvent(new Event("pagehide"));
     expect(newest().confirms()).toEqual([1]);
+    newest().say("y");
+    expect(newest().confirms()).toEqual([1, 2]);
+    globalThis.dispatchEvent(new Event("pageshow"));
+    newest().say("z");
+    expect(newest().confirms()).toEqual([1, 2]);
   });
 
   test("a heartbeat confirms too", async () => {
