@@ -97,10 +97,8 @@ test-frontend: install  ## The page's own tests
 	@$(NPM) test
 
 .PHONY: test-python
-# First what can share the cores, then, one by one, what drives servers and browsers; 5: a part has none of those picked.
-test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks some)
-	@$(CLEAN_ENV) $(BIN)/python -m pytest -n logical --dist worksteal -m "$(FAST)" $(ARGS) || [ $$? = 5 ]
-	@$(CLEAN_ENV) $(BIN)/python -m pytest -m "not ($(FAST))" $(ARGS) || [ $$? = 5 ]
+test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks some, ARGS=-n0: one by one)
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 .PHONY: test-fast
 test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow (ARGS=-n0: one by one)
