@@ -23,6 +23,12 @@ from tests.equivalence.variants import MONITORED, Variant
 
 CONVERSATIONS = {conversation.name: conversation for conversation in held_on(COMMUNICATOR)}
 WITH_MIXIN = [variant for variant in MONITORED if variant.attributes is not None]
+#: What is tried while working; the others combine these, and take their time.
+EVERYDAY = ("mixin", "mixin-channels-own", "wrapper", "negotiated")
+ALL = [
+    pytest.param(variant, id=variant.name, marks=() if variant.name in EVERYDAY else pytest.mark.slow)
+    for variant in MONITORED
+]
 
 #: What each misbehaviour must count as; what is not named must be zero.
 EXPECTED: dict[str, dict[str, dict[str, int]]] = {
@@ -135,7 +141,7 @@ async def held(conversation: Conversation, variant: Variant) -> tuple[Counts, Tr
     return total, result.transcripts
 
 
-@pytest.mark.parametrize("variant", MONITORED, ids=lambda variant: variant.name)
+@pytest.mark.parametrize("variant", ALL)
 @pytest.mark.parametrize("name", CONVERSATIONS)
 async def test_what_holds_for_every_conversation(ledger: None, name: str, variant: Variant) -> None:
     conversation = CONVERSATIONS[name]
