@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -144,18 +145,21 @@ def connect(tab, name, options=SOON, path="notes"):
     tab.wait_for("socket.readyState === 1")
 
 
-def gaps(site, name, seconds):
-    """The longest time, in seconds, between two heartbeats that the hub has seen in so many seconds."""
+def rhythm(site, name, seconds):
+    """
+    The usual time, in seconds, between two heartbeats that the hub has seen in so many seconds.
+
+    Not the longest: on a busy machine one may be late, or come and be followed by the next between two looks of ours.
+    """
     beats: list[float] = []
-    longest, until = 0.0, time.monotonic() + seconds
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         at = site.known(name).get("heartbeat_at")
         if at and (not beats or at != beats[-1]):
-            longest = max(longest, at - beats[-1]) if beats else 0.0
             beats.append(at)
         time.sleep(0.02)
     assert len(beats) > 2, beats
-    return longest
+    return statistics.median(later - earlier for earlier, later in itertools.pairwise(beats))
 
 
 # --- negotiation ---
@@ -242,7 +246,7 @@ def test_a_hidden_tab_goes_on(site, tab, name):
     tab.wait_for("document.hidden")
     site.wait_until_known(name, lambda known: known["hidden"] is True, seconds=1.0)
     turns = tab.evaluate("turns")
-    assert gaps(site, name, 4.0) < 2 * INTERVAL
+    assert rhythm(site, name, 4.0) < 1.5 * INTERVAL
     # The browser does slow down the page's own timers, to one a second.
     assert tab.evaluate("turns") - turns < 10
     assert site.known(name)["missed"] == 0
@@ -258,12 +262,12 @@ def test_a_policy_that_forbids_blob_workers(site, name):
         document.addEventListener("securitypolicyviolation", (event) => violations.push(event.blockedURI)); 0
     """)
     connect(tab, name)
-    assert gaps(site, name, 3.0) < 2 * INTERVAL
+    assert rhythm(site, name, 3.0) < 1.5 * INTERVAL
     tab.wait_for("violations.length === 1")
     # Hidden, its timers are slow, but probes are answered from messages: nobody is lost.
     site.browser.tab().bring_to_front()
     tab.wait_for("document.hidden")
-    assert gaps(site, name, 4.0) < 3 * INTERVAL
+    assert rhythm(site, name, 4.0) < 3 * INTERVAL
     assert tab.evaluate("log") == ["open"]
     assert tab.evaluate("violations") == ["blob"]
 
