@@ -26,7 +26,7 @@ from hub.core.control import (
 from hub.core.ledger import CONNECTING, OPEN, Connection
 from hub.faults import record_fault
 from hub.instrument.inbox import YIELD_MESSAGES, Message, Receive, Send, kind_of, payload_size
-from hub.instrument.servers import drops_empty_frames, waits_before_it_sends
+from hub.instrument.servers import drops_empty_frames, handed_over
 from hub.instrument.state import Instruments
 
 
@@ -93,8 +93,8 @@ class ControlFrames:
             except Exception:
                 control.frames_sent -= 1
                 raise
-            except asyncio.CancelledError:
-                if waits_before_it_sends(connection.raw_send):
+            except asyncio.CancelledError as error:
+                if not handed_over(error):
                     # Else its client would be one frame behind for ever.
                     control.frames_sent -= 1
                 raise

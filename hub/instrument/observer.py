@@ -26,7 +26,14 @@ from hub.instrument.inbox import (
     kind_of,
     payload_size,
 )
-from hub.instrument.servers import abort, broke_off, parting_of, parting_when_refused, send_close_frame
+from hub.instrument.servers import (
+    abort,
+    broke_off,
+    handed_over,
+    parting_of,
+    parting_when_refused,
+    send_close_frame,
+)
 from hub.instrument.state import Instruments
 from hub.instrument.types import OTHER
 
@@ -106,6 +113,9 @@ class Observer:
                 connection.parting = connection.parting or parting_when_refused(connection.raw_send)
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
+            except asyncio.CancelledError as error:
+                self._record_cancelled(message, error)
+                raise
             counts = connection.counts or settle(connection)
             name, text = connection.outbound_type, message.get("text")
             connection.outbound_type = None
@@ -121,6 +131,15 @@ class Observer:
             return result
 
         return observed_send
+
+    def _record_cancelled(self, message: Message, error: BaseException) -> None:
+        """A send was cancelled while it waited: its frame counts as sent where the server had written it."""
+        connection = self.connection
+        name, connection.outbound_type = connection.outbound_type, None
+        if handed_over(error):
+            counts = self.instruments.ledger.settle(connection)
+            increment(counts.sent, self.label(message, name))
+            counts.sent_bytes += payload_size(message)
 
     async def _send_control(self, send: Send, message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
         kind = kind_of(message)

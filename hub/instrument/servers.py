@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping
+from traceback import walk_tb
 from types import MethodType
 from typing import Any
 
@@ -28,6 +29,9 @@ CODE_NO_PONG = 1011
 CODE_RESTART = 1012
 #: The state of a connection, by wsproto's name, that has been closed from here and not from there.
 LOCAL_CLOSING = "LOCAL_CLOSING"
+#: Where a ``send`` waits that has written its frame, by module and function, and where one that has not.
+WRITTEN = {("asyncio.streams", "drain"), ("websockets.legacy.protocol", "drain")}
+UNWRITTEN = {("asyncio.locks", "acquire"), ("asyncio.locks", "wait"), ("websockets.legacy.protocol", "ensure_open")}
 
 _INT = struct.Struct("=i")
 #: linux/tcp.h, struct tcp_info: how long it is up to and with tcpi_bytes_acked, and where that stands.
@@ -87,9 +91,19 @@ def send_never_waits(raw_send: object) -> bool:
     return _is_daphnes(raw_send)
 
 
-def waits_before_it_sends(raw_send: object) -> bool:
-    """Whether a ``send`` that is cancelled has sent nothing; of uvicorn's legacy implementation nobody knows."""
-    return _is_of(raw_send, "uvicorn.") and hasattr(getattr(raw_send, "__self__", None), "writable")
+def handed_over(error: BaseException) -> bool:
+    """
+    Whether a ``send`` that was cancelled had handed its frame to the socket, by where it waited.
+
+    uvicorn waits for room before it writes, and Hypercorn for whoever else writes; Hypercorn and uvicorn's legacy
+    implementation wait for room once they have written. Daphne never waits. Who waits elsewhere, in a server that is
+    unknown, counts as one that has written.
+
+    Args:
+        error: The cancellation, with the traceback of all that it has left.
+    """
+    places = {(frame.f_globals.get("__name__"), frame.f_code.co_name) for frame, _ in walk_tb(error.__traceback__)}
+    return not places.isdisjoint(WRITTEN) or places.isdisjoint(UNWRITTEN)
 
 
 def send_close_frame(raw_send: Any, code: int) -> bool:  # noqa: ANN401 - a server's private object
