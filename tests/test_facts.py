@@ -258,6 +258,14 @@ def test_daphne_s_close_refuses_a_code_that_its_protocol_can_send():
         protocol.sendCloseFrame(code=1013)
 
 
+@pytest.mark.parametrize("state", ["STATE_CLOSING", "STATE_CLOSED"])
+def test_daphne_refuses_the_frames_of_a_connection_that_ends_by_a_runtime_error(state):
+    protocol: Any = WebSocketProtocol()
+    protocol.state = getattr(protocol, state)
+    with pytest.raises(RuntimeError, match="closed protocol"):
+        protocol.sendMessage(b"x", False)
+
+
 def test_daphne_s_send_is_a_partial_over_its_protocol():
     made: dict[str, Any] = {}
 

@@ -1,6 +1,7 @@
 """
 What becomes of the frames that a negotiated client has not confirmed when its connection ends.
 
+Whose doing the end is, the server tells: by the disconnect, by the frames that it refuses, or when it is asked at last.
 A client that was closed from here has received all of them once it answers the close frame. Servers differ in when
 they tell: Daphne keeps the consumer until then; uvicorn lets it go at once, and has to be asked for a while.
 """
@@ -11,7 +12,7 @@ from hub.core.delivery import UNCONFIRMED, UNKNOWN, fate_of
 from hub.core.ledger import Connection
 from hub.faults import record_fault
 from hub.instrument.layers.losses import losses
-from hub.instrument.servers import close_answer
+from hub.instrument.servers import close_answer, parting_at_end
 from hub.instrument.state import Instruments
 
 #: Pauses between two questions for the answer, in seconds: uvicorn waits for it ten seconds, and drops the connection.
@@ -28,6 +29,8 @@ def record_end(shared: Instruments, connection: Connection) -> None:
 def _ask(shared: Instruments, connection: Connection, raw_send: object, pauses: tuple[float, ...]) -> None:
     try:
         shared.ledger.record_delivery(connection)
+        # The server may know more than the consumer was told.
+        connection.parting = connection.parting or parting_at_end(raw_send)
         fate = fate_of(connection.parting, close_answer(raw_send))
         if fate is None and pauses and connection.control is not None and connection.control.in_flight:
             loop = asyncio.get_running_loop()

@@ -32,6 +32,7 @@ from hub.instrument.servers import (
     handed_over,
     parting_of,
     parting_when_refused,
+    refuses,
     send_close_frame,
 )
 from hub.instrument.state import Instruments
@@ -108,10 +109,8 @@ class Observer:
                 SENT[connection] = self
             try:
                 result = await send(message)
-            except OSError:
-                # The server noticed before we did that the client is gone.
-                connection.parting = connection.parting or parting_when_refused(connection.raw_send)
-                increment(settle(connection).lost, AFTER_CLOSE)
+            except (OSError, RuntimeError) as error:
+                self._record_refused(error)
                 raise
             except asyncio.CancelledError as error:
                 self._record_cancelled(message, error)
@@ -131,6 +130,14 @@ class Observer:
             return result
 
         return observed_send
+
+    def _record_refused(self, error: OSError | RuntimeError) -> None:
+        """A frame was not taken: it is lost, if the server noticed before we did that the client is gone."""
+        connection = self.connection
+        # Daphne says so by a RuntimeError, which may be anybody's.
+        if isinstance(error, OSError) or refuses(connection.raw_send):
+            connection.parting = connection.parting or parting_when_refused(connection.raw_send)
+            increment(self.instruments.ledger.settle(connection).lost, AFTER_CLOSE)
 
     def _record_cancelled(self, message: Message, error: BaseException) -> None:
         """A send was cancelled while it waited: its frame counts as sent where the server had written it."""

@@ -182,9 +182,16 @@ def parting_of(raw_send: Any, disconnect: Mapping[str, Any]) -> str | None:  # n
         `LEFT` or `CLOSED`; None: the server has ended it, without waiting for an answer.
     """
     if _is_daphnes(raw_send):
-        # Daphne closes connections by itself that are a day old.
-        return CLOSED if getattr(next(iter(raw_send.args), None), "closedByMe", False) else LEFT
+        return _daphne_parting(raw_send)
     return None if _uvicorn_ended(raw_send, disconnect) or _hypercorn_ended(raw_send) else LEFT
+
+
+def _daphne_parting(raw_send: Any) -> str | None:  # noqa: ANN401 - a server's private object
+    """Daphne closes connections by itself that are a day old, and drops those that break the rules."""
+    protocol = next(iter(raw_send.args), None)
+    if getattr(protocol, "failedByMe", False):
+        return None
+    return CLOSED if getattr(protocol, "closedByMe", False) else LEFT
 
 
 def _uvicorn_ended(raw_send: object, disconnect: Mapping[str, Any]) -> bool:
@@ -203,8 +210,19 @@ def _hypercorn_ended(raw_send: object) -> bool:
     return getattr(state, "name", "") == LOCAL_CLOSING or (terminated is not None and terminated.is_set())
 
 
+def refuses(raw_send: Any) -> bool:  # noqa: ANN401 - a server's private object
+    """Whether the server takes no frame more, as far as that is known: the connection is on its way to its end."""
+    if not _is_daphnes(raw_send):
+        return bool(getattr(getattr(raw_send, "__self__", None), "close_sent", False))
+    protocol = next(iter(raw_send.args), None)
+    closing = getattr(protocol, "STATE_CLOSING", None), getattr(protocol, "STATE_CLOSED", None)
+    return getattr(protocol, "state", ...) in closing
+
+
 def parting_when_refused(raw_send: object) -> str | None:
     """Whose doing it is that the server takes no frame more; uvicorn refuses them also when it has ended it itself."""
+    if _is_daphnes(raw_send):
+        return _daphne_parting(raw_send)
     protocol = getattr(raw_send, "__self__", None)
     closing = getattr(protocol, "conn", protocol)
     if getattr(getattr(closing, "state", None), "name", "") == LOCAL_CLOSING:
@@ -212,6 +230,23 @@ def parting_when_refused(raw_send: object) -> str | None:
     ours, answer = getattr(closing, "close_sent", None), getattr(closing, "close_rcvd", None)
     own = ours is not None and answer is None and ours.code != CODE_NO_PONG
     return None if own else LEFT
+
+
+def parting_at_end(raw_send: object) -> str | None:
+    """
+    Whose doing the end of a connection is of which its consumer was told nothing: it was cancelled, or failed before.
+
+    Returns:
+        As `parting_of` does; None also where the connection is open as far as the server knows.
+    """
+    try:
+        if _is_daphnes(raw_send):
+            ending = refuses(raw_send)
+        else:
+            ending = _asyncio_transport(raw_send).is_closing() and not _hypercorn_ended(raw_send)
+    except (AttributeError, IndexError, TypeError):
+        return None
+    return parting_when_refused(raw_send) if ending else None
 
 
 def close_answer(raw_send: object) -> str | None:

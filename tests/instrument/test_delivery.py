@@ -281,6 +281,59 @@ async def test_a_frame_that_the_server_refuses_says_that_the_client_has_gone(sha
     assert only_row(shared).lost == {"after_close": 1, "unconfirmed": 2}
 
 
+class Autobahn(SimpleNamespace):
+    """As far as is asked of Daphne's protocol, which refuses frames from the client's close on."""
+
+    STATE_CLOSED, STATE_CLOSING, STATE_OPEN = 0, 2, 3
+
+    def __init__(self, peer_send: Any) -> None:
+        super().__init__(closedByMe=False, failedByMe=False, wasClean=False, state=self.STATE_OPEN)
+        self.peer_send = peer_send
+
+    async def handle_reply(self, message: Message) -> None:
+        if self.state != self.STATE_OPEN:
+            raise RuntimeError("Attempt to send on a closed protocol")
+        await self.peer_send(message)
+
+
+async def on_daphne(consumer: Any = Ticker) -> tuple[Peer, Autobahn]:
+    """A connection whose client has answered the hello, and has confirmed none of two frames."""
+    peer = Peer(None, query_string=ASKING)
+    protocol = Autobahn(peer.send)
+    send = partial(Autobahn.handle_reply, protocol)
+
+    async def application(scope: Any, receive: Any, _: Any) -> None:
+        await monitor(consumer.as_asgi())(scope, receive, send)
+
+    peer.application = application
+    await peer.connect()
+    await peer.next()
+    peer.text(heartbeat())
+    await peer.next()
+    peer.text("2")
+    for _ in range(2):
+        await peer.next()
+    return peer, protocol
+
+
+@EVERY
+async def test_so_does_daphne_by_an_error_of_its_own(shared, consumer):
+    peer, protocol = await on_daphne(consumer)
+    protocol.state, protocol.wasClean = Autobahn.STATE_CLOSED, True
+    peer.text("1")
+    assert isinstance(await peer.end(), RuntimeError)
+    assert books(only_row(shared)) == (0, 0, 2, 0)
+    assert only_row(shared).lost == {"after_close": 1, "unconfirmed": 2}
+
+
+@EVERY
+async def test_a_consumer_that_is_cancelled_after_its_client_has_left_need_not_have_been_told(shared, consumer):
+    peer, protocol = await on_daphne(consumer)
+    protocol.state, protocol.wasClean = Autobahn.STATE_CLOSED, True
+    await peer.cancel()
+    assert books(only_row(shared)) == (0, 0, 2, 0)
+
+
 @pytest.mark.parametrize(
     ("waiting", "sent"), [(lambda: asyncio.Event().wait(), 1), (lambda: asyncio.sleep(10), 2)], ids=["room", "unknown"]
 )

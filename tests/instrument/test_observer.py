@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from typing import Any
 
 import pytest
 from channels.exceptions import StopConsumer
+from daphne.ws_protocol import WebSocketProtocol
 
 from hub.core.ledger import Counts
 from hub.instrument.inbox import CONTROL, FROM_LAYER, LAST
@@ -84,6 +87,16 @@ async def test_a_frame_that_the_server_refused_is_not_counted_as_sent(observer, 
     with pytest.raises(type(error)):
         await observer.observe_send(Server(error))(text("x"))
     assert ({}, 0, lost) == (row(observer).sent, row(observer).sent_bytes, row(observer).lost)
+
+
+@pytest.mark.parametrize(("state", "lost"), [("STATE_OPEN", {}), ("STATE_CLOSING", {"after_close": 1})])
+async def test_an_error_of_the_server_s_says_that_the_client_is_gone_if_the_server_knows_it(observer, state, lost):
+    protocol: Any = WebSocketProtocol()
+    protocol.state = getattr(protocol, state)
+    observer.connection.raw_send = partial(print, protocol)
+    with pytest.raises(RuntimeError):
+        await observer.observe_send(Server(RuntimeError()))(text("x"))
+    assert ({}, lost) == (row(observer).sent, row(observer).lost)
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("closed")])

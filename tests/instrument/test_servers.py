@@ -18,8 +18,10 @@ from hub.instrument.servers import (
     broke_off,
     kernel_bytes,
     outbound_bytes,
+    parting_at_end,
     parting_of,
     parting_when_refused,
+    refuses,
     send_never_waits,
 )
 from tests.instrument.peer import Peer
@@ -331,6 +333,8 @@ def test_so_may_daphne():
     assert parting_of(send, {"code": 1000}) == "left"
     vars(protocol)["closedByMe"] = True
     assert parting_of(send, {"code": 1000}) == "closed"
+    vars(protocol)["failedByMe"] = True
+    assert parting_of(send, {"code": 1006}) is None
     assert parting_of(partial(handle_reply), {"code": 1000}) == "left"
 
 
@@ -350,3 +354,49 @@ def test_a_frame_is_refused_because_the_client_has_gone_or_the_server_has_ended_
     vars(protocol)["conn"] = SimpleNamespace(**known)
     assert parting_when_refused(protocol.send) == parting
     assert parting_when_refused(None) == parting_when_refused(print) == "left"
+
+
+def ending(module: str, *, closing: bool, **known: Any) -> Any:
+    """A server's ``send``, of a connection that is on its way to its end, or is not."""
+    made: Any = type("Protocol", (Protocol,), {"__module__": module})
+    protocol = made(SimpleNamespace(is_closing=lambda: closing))
+    vars(protocol).update(known)
+    return protocol.send
+
+
+def daphne_s(**known: Any) -> Any:
+    return partial(handle_reply, cast("Any", SimpleNamespace(STATE_CLOSED=0, STATE_CLOSING=2, **known)))
+
+
+OURS = {"close_sent": SimpleNamespace(code=1012), "close_rcvd": None}
+
+
+@pytest.mark.parametrize(
+    ("send", "parting"),
+    [
+        (daphne_s(state=3), None),
+        (daphne_s(state=2), "left"),
+        (daphne_s(state=0, closedByMe=False), "left"),
+        (daphne_s(state=0, closedByMe=True), "closed"),
+        (daphne_s(state=0, failedByMe=True), None),
+        (ending("uvicorn.protocols", closing=False), None),
+        (ending("uvicorn.protocols", closing=True), "left"),
+        (ending("uvicorn.protocols", closing=True, conn=SimpleNamespace(**OURS)), None),
+        (ending("hypercorn.protocol", closing=True), "left"),
+        (ending("hypercorn.protocol", closing=True, connection=SimpleNamespace(state=SimpleNamespace(name="LOCAL_CLOSING"))), None),
+        (None, None),
+        (print, None),
+    ],
+)
+def test_at_the_end_the_server_is_asked_whose_doing_it_is(send, parting):
+    assert parting_at_end(send) == parting
+
+
+def test_servers_refuse_frames_once_they_have_closed():
+    assert not refuses(None)
+    assert not refuses(Protocol(None).send)
+    assert not refuses(ending("uvicorn.protocols", closing=True, close_sent=None))
+    assert refuses(ending("uvicorn.protocols", closing=True, close_sent=True))
+    assert not refuses(partial(handle_reply, Protocol(None)))
+    assert not refuses(daphne_s(state=3))
+    assert refuses(daphne_s(state=2))

@@ -104,6 +104,17 @@ async def test_a_client_that_leaves_has_lost_what_it_did_not_take(start_server, 
 
 @EVERY_SERVER
 @EVERY_LOOP
+async def test_also_if_its_consumer_sends_meanwhile_and_learns_of_it_by_a_refusal(start_server, server_kind, consumer):
+    server = start_server(server_kind, APPLICATION)
+    async with ticking(server, "1000000 2000 stay", consumer) as client:
+        await take(client, 50)
+    await until(lambda: not metric([server], "ws_connections_active").total(), LAST, lambda: books(server))
+    found, sent = await asyncio.to_thread(books, server), handled([server]).total()
+    assert found == Books(sent=sent, confirmed=50, lost=sent - 50)
+
+
+@EVERY_SERVER
+@EVERY_LOOP
 async def test_a_client_that_answers_the_consumer_s_close_has_received_all(start_server, server_kind, consumer):
     server = start_server(server_kind, APPLICATION)
     async with ticking(server, "10 1 close", consumer) as client:
