@@ -25,11 +25,13 @@ from hub.client import connect
 from hub.client.opening import MAX_QUEUE
 from tests.layers.stage import APPLICATION, handled, metric
 from tests.support.processes import ROOT
-from tests.support.servers import DAPHNE, SERVER_KINDS, UVICORN, UVICORN_WSPROTO, Server
+from tests.support.servers import DAPHNE, HYPERCORN, SERVER_KINDS, UVICORN, UVICORN_WSPROTO, Server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-EVERY_SERVER = pytest.mark.parametrize("server_kind", SERVER_KINDS, ids=str)
+EVERY_SERVER = pytest.mark.parametrize("server_kind", [*SERVER_KINDS, HYPERCORN], ids=str)
+#: They don't tell whether their close frame was answered.
+FORGETFUL = (UVICORN_WSPROTO, HYPERCORN)
 EVERY_LOOP = pytest.mark.parametrize("consumer", ["ticker", "wrapped-ticker"])
 #: A server says at last what it knows of an answer.
 LAST = 15.0
@@ -120,8 +122,7 @@ async def test_a_client_that_answers_the_consumer_s_close_has_received_all(start
     async with ticking(server, "10 1 close", consumer) as client:
         await client.wait_closed()
         assert client.close_code == 4001
-    if server_kind is UVICORN_WSPROTO:
-        # It forgets the answer.
+    if server_kind in FORGETFUL:
         await settled(server, Books(sent=10, unknown=10), LAST)
     else:
         await settled(server, Books(sent=10, confirmed=10), LAST)
@@ -137,7 +138,7 @@ async def test_a_client_that_does_not_answer_it_has_lost_what_it_did_not_confirm
         await order(server, "10 10 close")
         # The server waits for the answer, and gives up.
         expected = Books(sent=15, confirmed=5, lost=10)
-        if server_kind is UVICORN_WSPROTO:
+        if server_kind in FORGETFUL:
             expected = Books(sent=15, confirmed=5, unknown=10)
         await settled(server, expected, 60.0)
 
