@@ -26,7 +26,7 @@ from hub.core.control import (
 from hub.core.ledger import CONNECTING, OPEN, Connection
 from hub.faults import record_fault
 from hub.instrument.inbox import YIELD_MESSAGES, Message, Receive, Send, kind_of, payload_size
-from hub.instrument.servers import drops_empty_frames, handed_over
+from hub.instrument.servers import drops_empty_frames, handed_over, is_paused
 from hub.instrument.state import Instruments
 
 
@@ -135,7 +135,7 @@ class ControlFrames:
 
     def _say(self, kind: str) -> None:
         """Send a control frame with nobody waiting for it; none while one is on its way: the client reads slowly."""
-        if self._task is None and self._open:
+        if self._task is None and self._open and not is_paused(self.connection.raw_send):
             self._task = asyncio.get_running_loop().create_task(self._said(kind))
 
     async def _said(self, kind: str) -> None:

@@ -91,6 +91,11 @@ def send_never_waits(raw_send: object) -> bool:
     return _is_daphnes(raw_send)
 
 
+def is_paused(raw_send: object) -> bool:
+    """Whether uvicorn's legacy implementation waits for room: a second one who does fails an assertion of its."""
+    return _is_of(raw_send, "uvicorn.") and getattr(getattr(raw_send, "__self__", None), "_paused", False) is True
+
+
 def handed_over(error: BaseException) -> bool:
     """
     Whether a ``send`` that was cancelled had handed its frame to the socket, by where it waited.

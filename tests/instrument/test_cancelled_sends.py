@@ -91,8 +91,10 @@ SERVING: list[asyncio.Task[None]] = []
 
 
 @asynccontextmanager
-async def flooded(kind: ServerKind, order: str, query: str = "") -> AsyncIterator[ClientConnection]:
-    """A connection whose consumer has sent, and whose client begins to read."""
+async def flooded(
+    kind: ServerKind, order: str, query: str = "", beats: int = 0
+) -> AsyncIterator[ClientConnection]:
+    """A connection whose consumer has sent, and whose client begins to read; until then it gave signs of life."""
     cancelled = asyncio.Event()
     application = monitor(type("Flooder", (Flooder,), {"cancelled": cancelled}).as_asgi())  # type: ignore[attr-defined]
     with tcp_pair() as (ours, theirs):
@@ -104,6 +106,9 @@ async def flooded(kind: ServerKind, order: str, query: str = "") -> AsyncIterato
                 assert is_control(str(await client.recv()))
                 await client.send(heartbeat())
             await client.send(order)
+            for _ in range(beats):
+                await asyncio.sleep(0.02)
+                await client.send(heartbeat())
             async with asyncio.timeout(20):
                 await cancelled.wait()
             yield client
@@ -148,6 +153,13 @@ async def test_also_of_sends_of_which_one_waits_for_the_other(shared, kind):
     async with flooded(kind, "3 2") as client:
         frames = await count_frames(client)
     assert only_row(shared).sent == {"text": frames}
+
+
+@EVERY_SERVER
+async def test_control_frames_keep_nobody_from_sending_who_waits_for_the_client(shared, faults, kind):
+    async with flooded(kind, "3 1", PARAMETER, beats=20) as client:
+        await count_frames(client)
+    assert faults == {}
 
 
 async def cancelled(waiting: Any) -> BaseException:
