@@ -22,12 +22,11 @@ from websockets.typing import Subprotocol
 from hub.core.control import MARK, PARAMETER, escaped, is_control, unescaped
 from tests.equivalence.application import CONTROL_PATH, applications
 from tests.equivalence.application import control as local_control
+from tests.equivalence.control import PATIENCE
 from tests.equivalence.script import DAPHNE, Transcript
 from tests.equivalence.variants import Variant
 from tests.equivalence.witness import Entry
 
-#: Seconds after which a step that waits in vain is an error.
-PATIENCE = 15.0
 #: Longer payloads are noted as their length and digest.
 SHOWN = 200
 
