@@ -31,6 +31,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from twisted.internet import abstract
+from websockets.protocol import State
 
 from tests.instrument.peer import Peer
 
@@ -317,6 +318,7 @@ async def test_uvicorn_tells_of_the_end_before_it_refuses_a_code_that_is_none():
     loop = asyncio.get_running_loop()
     protocol.transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, ours)
     protocol.handshake_complete = True
+    protocol.conn.state = State.OPEN
     with pytest.raises(TypeError):
         await protocol.send({"type": "websocket.close", "code": "4001"})
     assert (protocol.queue.get_nowait()["type"], protocol.close_sent) == ("websocket.disconnect", False)
