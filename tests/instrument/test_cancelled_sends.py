@@ -91,9 +91,7 @@ SERVING: list[asyncio.Task[None]] = []
 
 
 @asynccontextmanager
-async def flooded(
-    kind: ServerKind, order: str, query: str = "", beats: int = 0
-) -> AsyncIterator[ClientConnection]:
+async def flooded(kind: ServerKind, order: str, query: str = "", beats: int = 0) -> AsyncIterator[ClientConnection]:
     """A connection whose consumer has sent, and whose client begins to read; until then it gave signs of life."""
     cancelled = asyncio.Event()
     application = monitor(type("Flooder", (Flooder,), {"cancelled": cancelled}).as_asgi())  # type: ignore[attr-defined]

@@ -369,6 +369,7 @@ def daphne_s(**known: Any) -> Any:
 
 
 OURS = {"close_sent": SimpleNamespace(code=1012), "close_rcvd": None}
+LOCAL_CLOSING = SimpleNamespace(state=SimpleNamespace(name="LOCAL_CLOSING"))
 
 
 @pytest.mark.parametrize(
@@ -383,7 +384,7 @@ OURS = {"close_sent": SimpleNamespace(code=1012), "close_rcvd": None}
         (ending("uvicorn.protocols", closing=True), "left"),
         (ending("uvicorn.protocols", closing=True, conn=SimpleNamespace(**OURS)), None),
         (ending("hypercorn.protocol", closing=True), "left"),
-        (ending("hypercorn.protocol", closing=True, connection=SimpleNamespace(state=SimpleNamespace(name="LOCAL_CLOSING"))), None),
+        (ending("hypercorn.protocol", closing=True, connection=LOCAL_CLOSING), None),
         (None, None),
         (print, None),
     ],

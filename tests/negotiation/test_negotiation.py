@@ -63,7 +63,8 @@ class Houses:
     def heard(self, kind: str, house: str) -> dict[Conversation, Heard | BaseException]:
         if (kind, house) not in self._heard:
             application, env, *_ = HOUSES[house]
-            with make_server(require_server(KINDS[kind]), f"{MODULE}:{application}", folder=self._folder, env=env) as server:
+            program = require_server(KINDS[kind])
+            with make_server(program, f"{MODULE}:{application}", folder=self._folder, env=env) as server:
                 chosen = list(conversations(consumers_of(house)))
                 self._heard[kind, house] = asyncio.run(hold_all(server.ws_url, chosen))
                 self.handed[kind, house] = httpx.get(f"{server.url}/handed/").json()
