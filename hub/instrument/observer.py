@@ -52,6 +52,8 @@ CODE_TRY_AGAIN_LATER = 1013
 CODE_TRY_AGAIN_LATER_PRIVATE = 4013
 #: Seconds that a slow client has to fetch the close frame before its connection is dropped.
 LINGER = 5.0
+#: Turns of the event loop that a server's readers need to hand over what has arrived.
+LAST_TURNS = 4
 
 
 class Observer:
@@ -110,7 +112,7 @@ class Observer:
             try:
                 result = await send(message)
             except (OSError, RuntimeError) as error:
-                self._record_refused(error)
+                await self._record_refused(error)
                 raise
             except asyncio.CancelledError as error:
                 self._record_cancelled(message, error)
@@ -131,13 +133,17 @@ class Observer:
 
         return observed_send
 
-    def _record_refused(self, error: OSError | RuntimeError) -> None:
+    async def _record_refused(self, error: OSError | RuntimeError) -> None:
         """A frame was not taken: it is lost, if the server noticed before we did that the client is gone."""
         connection = self.connection
         # Daphne says so by a RuntimeError, which may be anybody's.
         if isinstance(error, OSError) or refuses(connection.raw_send):
             connection.parting = connection.parting or parting_when_refused(connection.raw_send)
             increment(self.instruments.ledger.settle(connection).lost, AFTER_CLOSE)
+            if connection.control is not None:
+                # What the client confirmed as it left has arrived, and nobody has read it yet.
+                for _ in range(LAST_TURNS):
+                    await asyncio.sleep(0)
 
     def _record_cancelled(self, message: Message, error: BaseException) -> None:
         """A send was cancelled while it waited: its frame counts as sent where the server had written it."""
