@@ -17,6 +17,8 @@ from tests.support.servers import Server
 
 APPLICATION = "tests.layers.application:application"
 CONSUMERS = "tests.layers.consumers."
+#: Seconds that a server may take to answer while it has a million messages to move.
+BUSY = 60
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def hang(connections: list[ClientConnection]) -> None:
 
 def release(servers: list[Server]) -> None:
     for server in servers:
-        assert httpx.get(f"{server.url}/release/").status_code == 200
+        assert httpx.get(f"{server.url}/release/", timeout=BUSY).status_code == 200
 
 
 def publish(server: Server, group: str, count: int) -> None:
@@ -50,7 +52,7 @@ def handled(servers: list[Server]) -> Counter[str]:
     """What reached the members, by the host's own count."""
     total: Counter[str] = Counter()
     for server in servers:
-        total.update(httpx.get(f"{server.url}/known/").json())
+        total.update(httpx.get(f"{server.url}/known/", timeout=BUSY).json())
     return total
 
 
@@ -58,7 +60,7 @@ def metric(servers: list[Server], name: str, *labels: str) -> Counter[tuple[str,
     """A metric of all servers, summed by labels."""
     total: Counter[tuple[str, ...]] = Counter()
     for server in servers:
-        text = httpx.get(f"{server.url}/hub/metrics").text
+        text = httpx.get(f"{server.url}/hub/metrics", timeout=BUSY).text
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if sample.name == name:

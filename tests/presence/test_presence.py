@@ -40,7 +40,7 @@ async def play(server: Server, token: str) -> dict[str, BaseException | None]:
 
 def faults(server: Server) -> set[str]:
     """Where the hub has counted faults of its own or of the host's."""
-    text = httpx.get(f"{server.url}/hub/metrics").raise_for_status().text
+    text = httpx.get(f"{server.url}/hub/metrics", timeout=60).raise_for_status().text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {sample.labels["place"] for sample in samples if sample.name == "hub_faults_total" and sample.value}
 
