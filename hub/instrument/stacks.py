@@ -137,6 +137,13 @@ def await_chain(task: asyncio.Task[Any] | None) -> list[FrameType]:
     return frames
 
 
+def ready(task: asyncio.Task[Any] | None) -> bool:
+    """Whether a task waits for nothing but its turn of the event loop."""
+    # What a task of another kind than asyncio's own waits for is unknown: it is taken to wait for something.
+    waits_for = getattr(task, "_fut_waiter", task)
+    return task is not None and (waits_for is None or (waits_for is not task and waits_for.done()))
+
+
 def _follow(awaited: object, frames: list[FrameType]) -> None:
     while awaited is not None and len(frames) < MAX_DEPTH:
         for frame_name, next_name in _AWAITS:

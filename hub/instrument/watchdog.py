@@ -18,6 +18,7 @@ from asgiref.sync import SyncToAsync
 
 from hub.core.events import Detail
 from hub.core.ledger import Connection
+from hub.core.loop import LATE
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY
 from hub.instrument.mixin import MonitoredConsumerMixin
@@ -28,8 +29,6 @@ PERIOD = 0.1
 IDLE_PERIOD = 0.25
 #: The same while something is blocked.
 SAMPLING = 0.02
-#: Seconds of delay from which on it is worth a sample.
-LATE = 0.05
 #: Samples of one blockage.
 MAX_SAMPLES = 500
 

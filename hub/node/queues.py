@@ -86,7 +86,7 @@ class Queues:
         The longest wait that is not the fault of slow consumers, nor of a blocked event loop; in seconds.
 
         Args:
-            taken: Seconds between two moments in which the event loop was not blocked.
+            taken: Seconds between two moments by the loop's own clock.
             ahead: The wall clock's lead over the monotonic one.
         """
         found: tuple[float, Wait] | None = None
