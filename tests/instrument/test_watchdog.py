@@ -14,9 +14,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from hub import MonitoredConsumerMixin
 from hub.clock import SYSTEM
+from hub.core.loop import LATE
 from hub.instrument import watchdog as module
 from hub.instrument.stacks import stack_of
-from hub.instrument.watchdog import LATE, UNKNOWN_WHO, Samples, SyncProbe, Watchdog, label_of
+from hub.instrument.watchdog import UNKNOWN_WHO, Samples, SyncProbe, Watchdog, label_of
 
 
 @pytest.fixture
