@@ -1,5 +1,6 @@
 """
 The lookout: ten times a second it looks for what is slow, and tells of each episode when it opens and when it closes.
+While there is nothing to look for it rests, and is woken by the watchdog.
 
 It looks at what is in dispatch and at what was sent to (`hub.instrument.busy`), never at all connections, at what waits
 for this process in its channel layers, and at what the watchdog has seen.
@@ -27,6 +28,8 @@ from hub.node.queues import Queues, Wait
 
 #: Seconds between two looks.
 LOOK = 0.1
+#: The same at most while nothing is in dispatch, was sent or waits.
+HEARTBEAT = 5.0
 #: Episodes that the fleet is told of.
 RANKED = 50
 UNSEEN: dict[str, Detail] = {"waits": "unknown: nothing could be sampled; the process itself may have been stopped"}
@@ -60,6 +63,7 @@ class Lookout:
         self._queues = Queues(self.threshold)
         self._holders: Counter[AtWork] = Counter()
         self._held_since: float | None = None
+        self._quiet = False
         self._connections = self._shared.ledger.active
         self._rows: dict[Episode, Counts] = {}
         self._entries: dict[Episode, AtWork] = {}
@@ -71,8 +75,7 @@ class Lookout:
         self.watchdog.start()
         try:
             while True:
-                due = self.watchdog.due = self._monotonic() + LOOK
-                await asyncio.sleep(LOOK)
+                due = await self._pause()
                 came = self._monotonic()
                 # A turn of the loop: by then it has read what came while it stood still, too.
                 await asyncio.sleep(0)
@@ -85,6 +88,20 @@ class Lookout:
             self.watchdog.stop()
             if self in self._shared.watchers:
                 self._shared.watchers.remove(self)
+
+    async def _pause(self) -> float:
+        """Wait for the next look. Returns when it was due, in monotonic seconds."""
+        if self._quiet:
+            due = await self.watchdog.rest(HEARTBEAT, self._stirs)
+            self._clock.rest(due)
+        else:
+            due = self.watchdog.due = self._monotonic() + LOOK
+            await asyncio.sleep(LOOK)
+        return due
+
+    def _stirs(self) -> bool:
+        """Whether there is anything to look for; called in the watchdog's thread."""
+        return bool(BUSY or SENT) or (self._wanted() and self.watchdog.probe.awaited()) or self._queues.noted()
 
     def _wanted(self) -> bool:
         """Nobody waits for the shared thread while nobody is connected."""
@@ -135,7 +152,9 @@ class Lookout:
         self.loop_lag.observe(late)
         wall = self._shared.clock.wall()
         sync_thread, waits = self._sync_thread(now), self._queues.look(BUSY, now, wall)
-        if not (late > LATE or BUSY or self._clients or sync_thread or waits) and self.episodes.well:
+        stirs = late > LATE or BUSY or self._clients or sync_thread or waits
+        self._quiet = not stirs and self.episodes.well
+        if self._quiet:
             self._clock.rest(now)
             return
         passed = now - self._clock.looked_at
