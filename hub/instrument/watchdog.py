@@ -94,7 +94,7 @@ class SyncProbe:
         return late
 
     @staticmethod
-    def awaited() -> bool:
+    def calls_wait() -> bool:
         """Whether any call waits for the thread, as far as its executor tells; callable from any thread."""
         calls = getattr(SyncToAsync.single_thread_executor, "_work_queue", None)
         return calls is None or not calls.empty()

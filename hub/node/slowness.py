@@ -101,7 +101,7 @@ class Lookout:
 
     def _stirs(self) -> bool:
         """Whether there is anything to look for; called in the watchdog's thread."""
-        return bool(BUSY or SENT) or (self._wanted() and self.watchdog.probe.awaited()) or self._queues.noted()
+        return bool(BUSY or SENT) or (self._wanted() and self.watchdog.probe.calls_wait()) or self._queues.noted()
 
     def _wanted(self) -> bool:
         """Nobody waits for the shared thread while nobody is connected."""
