@@ -114,7 +114,8 @@ class Storm:
         self._over = False
 
     async def gather(self) -> None:
-        """All come, for the first time."""
+        """All come, for the first time; from now on they confirm what they get."""
+        self._keep(self._confirm())
         await asyncio.gather(*map(self._connect, self.clients))
 
     async def rage(self) -> None:
@@ -134,14 +135,15 @@ class Storm:
             self.pause = max(self.pause, now - before - STEP)
             for ring in rings:
                 ring(now - began)
-            self._confirm()
             before = now
 
-    def _confirm(self) -> None:
+    async def _confirm(self) -> None:
         """Those who have to, a tenth of a second after the first frame at the latest: here, at the next step."""
-        for client in self.unconfirmed:
-            client.say("confirm")
-        self.unconfirmed.clear()
+        while True:
+            for client in self.unconfirmed:
+                client.say("confirm")
+            self.unconfirmed.clear()
+            await asyncio.sleep(STEP)
 
     def _ring(self, clients: Iterable[Client], rate: float, act: Callable[[Client], None]) -> Callable[[float], None]:
         """So many times a second the next of the clients does something; all of them do it equally often."""

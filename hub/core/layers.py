@@ -77,6 +77,11 @@ class Queue:
         """Somebody has looked at what waits; ``oldest`` is when the oldest was sent, None if that is not known."""
         self._oldest, self._seen_at, self.messages = oldest, now, messages
 
+    @property
+    def noted(self) -> bool:
+        """Whether any wait is known that nobody has asked for."""
+        return self._longest is not None or self._oldest is not None
+
     def longest(self, now: float) -> tuple[float, float] | None:
         """
         The longest wait since this was asked last: from when until when; None if nothing has waited.

@@ -293,6 +293,9 @@ def _is_of(raw_send: object, package: str) -> bool:
 def _daphne_outbound(raw_send: Any) -> int:  # noqa: ANN401 - a server's private object
     """Daphne binds its protocol as the first argument; Twisted keeps two buffers."""
     transport = raw_send.args[0].transport
+    if transport.disconnected:
+        # It keeps what nobody will ever fetch.
+        return 0
     waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen  # noqa: SLF001 - there is no other way
     return waiting
 

@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 import sysconfig
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -41,6 +42,9 @@ _SYNC_SEND: CodeType = SyncConsumer.send.__code__
 #: Where what a consumer sends passes through.
 _OBSERVER = str(Path(__file__).with_name("observer.py"))
 _THREAD_CALL: CodeType = SyncToAsync.__call__.__code__
+#: One turn of asyncio's own loop, and what it runs of it; all else that it calls is the selector.
+_TURN: CodeType = asyncio.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
+_STEP: CodeType = asyncio.Handle._run.__code__  # noqa: SLF001 - there is no other way
 
 #: Before Python 3.12 anything new may set off a collection of garbage, whose finalizers let other threads go on.
 _COLLECTS_ANYWHERE = sys.version_info < (3, 12)
@@ -112,6 +116,21 @@ def stack_of(thread: int | None) -> list[FrameType]:
         return _stack(sys._current_frames().get(thread))  # noqa: SLF001 - there is no other way
 
 
+def run_by(thread: int) -> Callable[[], int | None]:
+    """What a thread has run up to now, in nanoseconds of processor time; None where the system does not tell."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return lambda: None
+    return partial(time.clock_gettime_ns, time.pthread_getcpuclockid(thread))
+
+
+def at_rest(thread: int) -> bool:
+    """Whether the event loop of a thread waits for something to happen; of another loop than asyncio's nobody knows."""
+    with _uncollected():
+        frame = sys._current_frames().get(thread)  # noqa: SLF001 - there is no other way
+        caller = None if frame is None else frame.f_back
+        return caller is not None and caller.f_code is _TURN and frame is not None and frame.f_code is not _STEP
+
+
 def _stacks() -> list[list[FrameType]]:
     """The frames of every running thread, the outermost first."""
     with _uncollected():
@@ -135,6 +154,13 @@ def await_chain(task: asyncio.Task[Any] | None) -> list[FrameType]:
         waits_for = getattr(task, "_fut_waiter", None)
         task = waits_for if isinstance(waits_for, asyncio.Task) else None
     return frames
+
+
+def ready(task: asyncio.Task[Any] | None) -> bool:
+    """Whether a task waits for nothing but its turn of the event loop."""
+    # What a task of another kind than asyncio's own waits for is unknown: it is taken to wait for something.
+    waits_for = getattr(task, "_fut_waiter", task)
+    return task is not None and (waits_for is None or (waits_for is not task and waits_for.done()))
 
 
 def _follow(awaited: object, frames: list[FrameType]) -> None:

@@ -4,6 +4,9 @@ The watchdog: a thread that looks at the event loop from outside, and at the thr
 The loop tells it when it will be back (`Watchdog.due`). While it is late, the watchdog samples its stack: the line
 that holds it up most often is the one that blocks it. The shared thread is asked for a no-op, one at a time: how long
 that waits is how long any sync code waits, and while it waits, the thread's stack says at what.
+
+While there is nothing to look for, the loop rests (`Watchdog.rest`), and the shared thread is asked nothing: then the
+watchdog alone looks whether anything stirs, and wakes the loop if it does.
 """
 
 import asyncio
@@ -12,24 +15,23 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from types import FrameType
 
 from asgiref.sync import SyncToAsync
 
 from hub.core.events import Detail
 from hub.core.ledger import Connection
+from hub.core.loop import LATE
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY
 from hub.instrument.mixin import MonitoredConsumerMixin
-from hub.instrument.stacks import place, stack_of
+from hub.instrument.stacks import at_rest, place, run_by, stack_of
 
-#: Seconds between two looks while somebody is connected, and while nobody is.
+#: Seconds between two looks.
 PERIOD = 0.1
-IDLE_PERIOD = 0.25
 #: The same while something is blocked.
 SAMPLING = 0.02
-#: Seconds of delay from which on it is worth a sample.
-LATE = 0.05
 #: Samples of one blockage.
 MAX_SAMPLES = 500
 
@@ -90,6 +92,12 @@ class SyncProbe:
         if late:
             self._sample()
         return late
+
+    @staticmethod
+    def calls_wait() -> bool:
+        """Whether any call waits for the thread, as far as its executor tells; callable from any thread."""
+        calls = getattr(SyncToAsync.single_thread_executor, "_work_queue", None)
+        return calls is None or not calls.empty()
 
     def _ask(self) -> None:
         self.samples, self.asked_at = Samples(), self._monotonic()
@@ -153,6 +161,11 @@ class Watchdog:
         self._going = threading.Lock()
         self._going.acquire()
         self._samples = Samples()
+        #: While the loop rests: what is to wake it, and what says whether anything stirs.
+        self._rest: tuple[asyncio.Future[float], Callable[[], bool]] | None = None
+        #: What the loop's thread has run up to now, and what it had run when it was known to wait and nothing stirred.
+        self._has_run = run_by(self._loop_thread)
+        self._had_run: int | None = None
         self.due: float | None = None
         self.probe = SyncProbe(monotonic)
         self._thread = threading.Thread(target=self._run, name="hub watchdog", daemon=True)
@@ -170,10 +183,50 @@ class Watchdog:
         pause = PERIOD
         while not self._going.acquire(timeout=pause) and not self._loop.is_closed():
             try:
-                wanted = self._wanted()
-                pause = SAMPLING if self._look(wanted=wanted) else PERIOD if wanted else IDLE_PERIOD
+                pause = SAMPLING if not self._rests() and self._look(wanted=self._wanted()) else PERIOD
             except Exception as error:  # noqa: BLE001 - the border: a watchdog that dies would be missed by nobody
                 record_fault("watchdog", error)
+
+    async def rest(self, seconds: float, stirs: Callable[[], bool]) -> float:
+        """
+        Called by the loop when it has nothing to look for: wait until anything stirs, or the loop does anything at all.
+
+        Args:
+            seconds: To wait at most.
+            stirs: Says whether anything stirs; called in the watchdog's thread.
+
+        Returns:
+            When the loop should have been back, in monotonic seconds.
+        """
+        woken: asyncio.Future[float] = self._loop.create_future()
+        until = self.due = self._monotonic() + seconds
+        timer = self._loop.call_later(seconds, _wake, woken, until)
+        self._rest = woken, stirs
+        try:
+            return min(until, await woken)
+        finally:
+            self._rest = None
+            timer.cancel()
+
+    def _rests(self) -> bool:
+        """Whether the loop rests and is to go on so; if it is not to, it is woken."""
+        rest = self._rest
+        if rest is None:
+            return False
+        woken, stirs = rest
+        # Asked first: whatever it does meanwhile is seen at the next look.
+        has_run = self._has_run()
+        if has_run is not None and has_run == self._had_run:
+            return True
+        if at_rest(self._loop_thread) and not stirs():
+            self._had_run = has_run
+            return True
+        # From now on it is late if it does not come.
+        self._rest, self.due = None, self._monotonic()
+        with suppress(RuntimeError):
+            # Unless it has been closed just now.
+            self._loop.call_soon_threadsafe(_wake, woken, self.due)
+        return False
 
     def _look(self, *, wanted: bool) -> bool:
         """Returns whether anything is blocked."""
@@ -198,6 +251,11 @@ class Watchdog:
         """Called by the loop when it is back: who held it up, and where, as far as it was seen."""
         samples, self._samples = self._samples, Samples()
         return samples.verdict()
+
+
+def _wake(woken: "asyncio.Future[float]", due: float) -> None:
+    if not woken.done():
+        woken.set_result(due)
 
 
 def label_of(frames: list[FrameType]) -> str:

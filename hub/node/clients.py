@@ -46,13 +46,15 @@ class Watched:
     Attributes:
         entry: What stands for it in the register.
         since: Since when the oldest frame has been outstanding, in monotonic seconds; None: none is, or unknown.
+        looked_at: When that was so.
     """
 
-    __slots__ = ("_bytes", "_drain", "_frames", "_unheard_at", "entry", "since")
+    __slots__ = ("_bytes", "_drain", "_frames", "_unheard_at", "entry", "looked_at", "since")
 
     def __init__(self, entry: AtWork) -> None:
         self.entry = entry
         self.since: float | None = None
+        self.looked_at = 0.0
         self._frames: Trail | None = None
         self._bytes: Trail | None = None
         self._drain: Drain | None = None
@@ -67,6 +69,7 @@ class Watched:
     def look(self, now: float) -> bool:
         """Look once. Returns whether anything is outstanding; if not, nothing need be remembered of it."""
         connection = self.entry.connection
+        self.looked_at = now
         if connection.state != OPEN or connection.closing:
             self.since = None
             return False
@@ -127,11 +130,11 @@ class Clients:
 
         Args:
             now: Monotonic time, in seconds.
-            taken: Seconds between two moments in which the event loop was not blocked: while it is, nobody reads
-                what clients confirm, and nobody writes to them.
+            taken: Seconds between two moments by the loop's own clock: while it stands still, nobody reads what
+                clients confirm, and nobody writes to them.
 
         Returns:
-            Who is behind, and by how many seconds; also those whose turn to be looked at has not come.
+            Who is behind, and by how many seconds; those whose turn to be looked at has not come, as they were.
         """
         asked = self._take_over()
         for group, most in ((self._confirming, MAX_LOOKED_AT), (self._asked, MAX_ASKED - asked)):
@@ -143,7 +146,7 @@ class Clients:
                 else:
                     connection.touched = False
         behind = [
-            (one.entry, taken(one.since, now))
+            (one.entry, taken(one.since, one.looked_at))
             for one in chain(self._confirming.values(), self._asked.values()) if one.since is not None
         ]  # fmt: skip
         return [(entry, seconds) for entry, seconds in behind if seconds > RELEASE * entry.threshold]

@@ -1,29 +1,25 @@
 """
 Evidence of slowness: what is in dispatch at the moment, told apart by cause.
 
-What one thing causes is not blamed on another: time in which the event loop was blocked counts for no handler and no
-message, waiting for the shared sync thread counts for no consumer but the one that holds it, a handler that waits
-for its client is no slow handler, and messages behind a slow dispatch are no slow queue and no slow channel layer.
+What one thing causes is not blamed on another: time counts by the loop's own clock (`hub.core.loop`), waiting for the
+shared sync thread counts for no consumer but the one that holds it, a handler that waits for its client is no slow
+handler, and messages are no slow queue and no slow channel layer while they wait behind a slow dispatch, or for other
+consumers that have their turns of the loop.
 """
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from types import FrameType
 
 from hub.core.events import Detail
+from hub.core.loop import LoopClock
 from hub.core.redaction import redact
 from hub.core.slowness import CLIENT, HANDLER, LAYER, QUEUE, RELEASE, Evidence, Slowness
 from hub.instrument.busy import AtWork
 from hub.instrument.inbox import kind_of
-from hub.instrument.stacks import RunningCalls, await_chain, dispatched, place, sends, thread_call
-from hub.instrument.watchdog import LATE
+from hub.instrument.stacks import RunningCalls, await_chain, dispatched, place, ready, sends, thread_call
 
-#: A delay of the loop from which on nothing that happened since the last look is blamed on anybody.
-BLOCKED = 0.25
-#: Blockages that are remembered.
-MAX_BLOCKAGES = 100
 #: Await chains that one look may follow: some microseconds each.
 MAX_CHAINS = 200
 
@@ -51,30 +47,27 @@ class Gatherer:
 
     Args:
         episodes: What is open: it is looked at again, whatever it takes.
-        now: Monotonic time, in seconds.
+        clock: The loop's own, by which everything counts.
     """
 
-    def __init__(self, episodes: Slowness, now: float) -> None:
+    def __init__(self, episodes: Slowness, clock: LoopClock) -> None:
         self._episodes = episodes
-        self._looked_at = now
-        self._blockages: deque[tuple[float, float]] = deque(maxlen=MAX_BLOCKAGES)
-        #: Until when an entry waited for the shared thread, and until when its dispatch was slow, whoever caused it.
+        self._clock = clock
+        #: Until when an entry waited for the shared thread; until when what waits behind it waited for somebody else,
+        #: its own slow dispatch or others' turns of the loop.
         self._excused: dict[AtWork, float] = {}
         self._held: dict[AtWork, float] = {}
         self._chains = 0
         self._calls: RunningCalls | None = None
 
-    def look(self, entries: Iterable[AtWork], now: float, late: float, ahead: float = 0.0) -> Found:
+    def look(self, entries: Iterable[AtWork], now: float, passed: float = 0.0, ahead: float = 0.0) -> Found:
         """
         Look once at all that is in dispatch.
 
         Args:
-            late: How long after its time the loop came to look.
+            passed: Seconds since the last look.
             ahead: The wall clock's lead over the monotonic one.
         """
-        if late > LATE:
-            self._blockages.append((self._looked_at if late > BLOCKED else now - late, now))
-        self.rest(now)
         self._chains, self._calls = MAX_CHAINS, None
         found, present = Found(), set(entries)
         suspects = [
@@ -85,33 +78,24 @@ class Gatherer:
         suspects.sort(key=lambda entry: (self._known_cause(entry) is not None, self._excused.get(entry, 0.0)))
         for entry in suspects:
             self._look_at_handler(entry, now, found)
+        in_turn = {entry for entry in present if ready(entry.task)}
         for entry in present:
-            oldest = None if entry.inbox is None else entry.inbox.oldest()
-            if oldest is not None:
-                self._look_at_waiting(QUEUE, entry, oldest, now, found)
-            # While the layer is asked for the next message none waits in it: who is not in dispatch asks.
-            link = entry.connection.link
-            oldest = None if link is None else link.oldest()
-            if oldest is not None:
-                self._look_at_waiting(LAYER, entry, oldest - ahead, now, found)
+            waits = dict(_waits(entry, ahead))
+            if waits and entry in in_turn:
+                # It has its share of the loop, as all of them have: the rest of the time is theirs.
+                since = max(self._held.get(entry, 0.0), min(waits.values()))
+                self._held[entry] = min(now, since + passed * (1 - 1 / len(in_turn)))
+            for cause, oldest in waits.items():
+                self._look_at_waiting(cause, entry, oldest, now, found)
         for memory in (self._excused, self._held):
             # Between two messages it is in no dispatch, but what waits behind it has waited for it all the same.
             for gone in [entry for entry in memory.keys() - present if now - memory[entry] > entry.threshold]:
                 del memory[gone]
         return found
 
-    def rest(self, now: float) -> None:
-        """Nothing is in dispatch, and the loop was in time: that counts as a look."""
-        self._looked_at = now
-
-    def taken(self, since: float, until: float) -> float:
-        """Seconds between two times in which the loop was not blocked."""
-        blocked = sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in self._blockages if end > since)
-        return until - since - blocked
-
     def _look_at_handler(self, entry: AtWork, now: float, found: Found) -> None:
         since, excused = entry.started_at, self._excused.get(entry, 0.0)
-        seconds = self.taken(max(since, excused), now)
+        seconds = self._clock.taken(max(since, excused), now)
         if seconds > entry.threshold:
             self._held[entry] = now
         cause = self._known_cause(entry)
@@ -147,11 +131,23 @@ class Gatherer:
         return CLIENT if sends(self._calls.frames_of(call)) else HANDLER
 
     def _look_at_waiting(self, cause: str, entry: AtWork, oldest: float, now: float, found: Found) -> None:
-        """A message waits since then; not for a slow dispatch before it, as far as that goes."""
+        """A message waits since then; not for its own consumer as long as that is held up."""
         if now - oldest > RELEASE * entry.threshold:
-            seconds = self.taken(max(oldest, self._held.get(entry, 0.0)), now)
+            seconds = self._clock.taken(max(oldest, self._held.get(entry, 0.0)), now)
             if seconds > RELEASE * entry.threshold:
                 found.add(cause, entry, seconds)
+
+
+def _waits(entry: AtWork, ahead: float) -> Iterator[tuple[str, float]]:
+    """Since when messages of a connection have waited, by cause."""
+    oldest = None if entry.inbox is None else entry.inbox.oldest()
+    if oldest is not None:
+        yield QUEUE, oldest
+    # While the layer is asked for the next message none waits in it: who is not in dispatch asks.
+    link = entry.connection.link
+    oldest = None if link is None else link.oldest()
+    if oldest is not None:
+        yield LAYER, oldest - ahead
 
 
 def holder(entries: Iterable[AtWork]) -> AtWork | None:

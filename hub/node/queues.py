@@ -74,6 +74,11 @@ class Queues:
                 waits.append(Wait(layer, *longest))
         return waits
 
+    def noted(self) -> bool:
+        """Whether any wait is known since somebody looked last; callable from any thread."""
+        layers = [layer for layer in list(channel_layers.backends.values()) if isinstance(layer, Instrumented)]
+        return any(layer.hub_queue is not None and layer.hub_queue.noted for layer in layers)
+
     def _all_held(self, busy: Collection[AtWork], now: float) -> bool:
         """Whether all that have a channel are in slow dispatches, or will be at the next look; or there are none."""
         return all(
@@ -86,7 +91,7 @@ class Queues:
         The longest wait that is not the fault of slow consumers, nor of a blocked event loop; in seconds.
 
         Args:
-            taken: Seconds between two moments in which the event loop was not blocked.
+            taken: Seconds between two moments by the loop's own clock.
             ahead: The wall clock's lead over the monotonic one.
         """
         found: tuple[float, Wait] | None = None

@@ -1,5 +1,6 @@
 """
 The lookout: ten times a second it looks for what is slow, and tells of each episode when it opens and when it closes.
+While there is nothing to look for it rests, and is woken by the watchdog.
 
 It looks at what is in dispatch and at what was sent to (`hub.instrument.busy`), never at all connections, at what waits
 for this process in its channel layers, and at what the watchdog has seen.
@@ -12,13 +13,14 @@ from typing import Any
 from hub.core.events import Detail, Event
 from hub.core.latency import LATENCY_BOUNDS, Histogram
 from hub.core.ledger import UNKNOWN, Connection, Counts, increment
+from hub.core.loop import LATE, LoopClock
 from hub.core.metrics import Packed
 from hub.core.redaction import redact
 from hub.core.slowness import CLIENT, LAYER, LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
 from hub.core.snapshot import SlowRow
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY, SENT, AtWork
-from hub.instrument.watchdog import LATE, Watchdog, Who
+from hub.instrument.watchdog import Watchdog, Who
 from hub.node.clients import Clients
 from hub.node.evidence import Gatherer, details_of, holder
 from hub.node.node import Node
@@ -26,6 +28,8 @@ from hub.node.queues import Queues, Wait
 
 #: Seconds between two looks.
 LOOK = 0.1
+#: The same at most while nothing is in dispatch, was sent or waits.
+HEARTBEAT = 5.0
 #: Episodes that the fleet is told of.
 RANKED = 50
 UNSEEN: dict[str, Detail] = {"waits": "unknown: nothing could be sampled; the process itself may have been stopped"}
@@ -53,11 +57,13 @@ class Lookout:
         self.loop_lag = Histogram(LATENCY_BOUNDS)
         self.sync_wait = Histogram(LATENCY_BOUNDS)
         self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
-        self._gatherer = Gatherer(self.episodes, self._monotonic())
+        self._clock = LoopClock(self._monotonic())
+        self._gatherer = Gatherer(self.episodes, self._clock)
         self._clients = Clients(self._shared.ledger)
         self._queues = Queues(self.threshold)
         self._holders: Counter[AtWork] = Counter()
         self._held_since: float | None = None
+        self._quiet = False
         self._connections = self._shared.ledger.active
         self._rows: dict[Episode, Counts] = {}
         self._entries: dict[Episode, AtWork] = {}
@@ -69,17 +75,33 @@ class Lookout:
         self.watchdog.start()
         try:
             while True:
-                due = self.watchdog.due = self._monotonic() + LOOK
-                await asyncio.sleep(LOOK)
+                due = await self._pause()
+                came = self._monotonic()
+                # A turn of the loop: by then it has read what came while it stood still, too.
+                await asyncio.sleep(0)
                 now = self._monotonic()
                 try:
-                    self.look(now, max(0.0, now - due))
+                    self.look(now, max(came - due, now - came), now - came)
                 except Exception as error:  # noqa: BLE001 - the border: the next look is a new chance
                     record_fault("slowness", error)
         finally:
             self.watchdog.stop()
             if self in self._shared.watchers:
                 self._shared.watchers.remove(self)
+
+    async def _pause(self) -> float:
+        """Wait for the next look. Returns when it was due, in monotonic seconds."""
+        if self._quiet:
+            due = await self.watchdog.rest(HEARTBEAT, self._stirs)
+            self._clock.rest(due)
+        else:
+            due = self.watchdog.due = self._monotonic() + LOOK
+            await asyncio.sleep(LOOK)
+        return due
+
+    def _stirs(self) -> bool:
+        """Whether there is anything to look for; called in the watchdog's thread."""
+        return bool(BUSY or SENT) or (self._wanted() and self.watchdog.probe.calls_wait()) or self._queues.noted()
 
     def _wanted(self) -> bool:
         """Nobody waits for the shared thread while nobody is connected."""
@@ -118,22 +140,27 @@ class Lookout:
 
     # --- looking ---
 
-    def look(self, now: float, late: float) -> None:
+    def look(self, now: float, late: float, turn: float = 0.0) -> None:
         """
         Look once.
 
         Args:
             now: Monotonic time, in seconds.
             late: How long after its time the loop came to it.
+            turn: How long a turn of the loop takes.
         """
         self.loop_lag.observe(late)
         wall = self._shared.clock.wall()
         sync_thread, waits = self._sync_thread(now), self._queues.look(BUSY, now, wall)
-        if not (late > LATE or BUSY or self._clients or sync_thread or waits) and self.episodes.well:
-            self._gatherer.rest(now)
+        stirs = late > LATE or BUSY or self._clients or sync_thread or waits
+        self._quiet = not stirs and self.episodes.well
+        if self._quiet:
+            self._clock.rest(now)
             return
-        found = self._gatherer.look(list(BUSY), now, late, wall - now)
-        behind = self._clients.look(now, self._gatherer.taken)
+        passed = now - self._clock.looked_at
+        self._clock.look(now, late, turn)
+        found = self._gatherer.look(list(BUSY), now, passed, wall - now)
+        behind = self._clients.look(now, self._clock.taken)
         for entry, seconds in behind:
             # Its consumer may wait for it in send as well: an episode is as bad as the worst that is known of it.
             found.add(CLIENT, entry, seconds)
@@ -160,7 +187,7 @@ class Lookout:
         return [self._of_process(late, who, where or UNSEEN)]
 
     def _layers(self, waits: list[Wait], ahead: float) -> list[Evidence]:
-        longest = self._queues.longest(waits, self._gatherer.taken, ahead)
+        longest = self._queues.longest(waits, self._clock.taken, ahead)
         return [] if longest is None else [self._of_process(longest[0], (None, ""), longest[1].details())]
 
     def _sync_thread(self, now: float) -> list[Evidence]:

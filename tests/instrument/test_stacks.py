@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import selectors
 import signal
 import sys
 import threading
@@ -20,9 +21,12 @@ from hub.instrument.stacks import (
     MAX_DEPTH,
     RunningCalls,
     ThreadCall,
+    at_rest,
     await_chain,
     dispatched,
     place,
+    ready,
+    run_by,
     spot_of,
     stack_of,
     thread_call,
@@ -63,6 +67,80 @@ class Pending:
 
 
 # --- where a task waits -------------------------------------------------------------------------------------------
+
+
+async def seen_at_rest(thread: int) -> bool:
+    """Asked by another thread, while this loop waits for its answer."""
+
+    def ask() -> bool:
+        time.sleep(0.05)
+        return at_rest(thread)
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_a_loop_that_waits_for_something_to_happen_is_at_rest():
+    assert await seen_at_rest(threading.get_ident())
+
+
+def wait_in_a_selector() -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.select(0.2)
+
+
+@pytest.mark.parametrize("work", [partial(time.sleep, 0.2), wait_in_a_selector])
+@pytest.mark.parametrize("in_task", [True, False])
+async def test_a_loop_that_something_holds_up_is_not_be_it_in_c_or_in_another_selector(work, in_task):
+    here, seen = threading.get_ident(), list[bool]()
+    asking = threading.Timer(0.05, lambda: seen.append(at_rest(here)))
+    asking.start()
+    if in_task:
+        work()
+    else:
+        asyncio.get_running_loop().call_soon(work)
+        await settled()
+    asking.join()
+    assert [False] == seen
+
+
+def test_a_thread_without_a_loop_is_never_at_rest():
+    assert not at_rest(threading.get_ident())
+    assert not at_rest(-1)
+
+
+def test_what_a_thread_has_run_stands_still_while_it_waits():
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait)
+    thread.start()
+    assert thread.ident is not None
+    has_run = run_by(thread.ident)
+    time.sleep(0.05)
+    before = has_run()
+    time.sleep(0.05)
+    assert before == has_run()
+    go_on.set()
+    thread.join()
+
+
+def test_where_the_system_does_not_tell_what_a_thread_has_run_is_unknown(monkeypatch):
+    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    assert None is run_by(threading.get_ident())()
+
+
+async def test_a_task_that_waits_for_nothing_but_its_turn_is_ready():
+    async def turns() -> None:
+        while True:  # noqa: ASYNC110 - it waits for nothing
+            await asyncio.sleep(0)
+
+    waited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    taking, waiting = asyncio.create_task(turns()), asyncio.ensure_future(asyncio.wait_for(waited, 60))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (True, False, False) == (ready(taking), ready(waiting), ready(None))
+    taking.cancel()
+    waited.set_result(None)
+    await waiting
+    await asyncio.gather(taking, return_exceptions=True)
 
 
 async def test_the_chain_of_a_task_is_followed_to_where_it_waits():

@@ -14,9 +14,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from hub import MonitoredConsumerMixin
 from hub.clock import SYSTEM
+from hub.core.loop import LATE
 from hub.instrument import watchdog as module
 from hub.instrument.stacks import stack_of
-from hub.instrument.watchdog import LATE, UNKNOWN_WHO, Samples, SyncProbe, Watchdog, label_of
+from hub.instrument.watchdog import PERIOD, UNKNOWN_WHO, Samples, SyncProbe, Watchdog, label_of
+from tests.support.until import until
 
 
 @pytest.fixture
@@ -94,6 +96,60 @@ async def test_a_fault_of_its_own_is_counted_and_it_goes_on(watchdog, faults, mo
     hold_up(0.4)
     assert faults["watchdog"] > 1
     assert watchdog._thread.is_alive()
+
+
+# --- while the loop rests ---
+
+
+def nothing_stirs() -> bool:
+    return False
+
+
+async def test_a_loop_that_rests_is_left_alone_until_its_time_is_over(watchdog):
+    began = time.monotonic()
+    due = await watchdog.rest(0.4, nothing_stirs)
+    assert 0.4 <= due - began < 0.5
+    assert due <= time.monotonic()
+    assert (UNKNOWN_WHO, {}) == watchdog.blocked()
+
+
+async def test_it_is_woken_when_something_stirs(watchdog):
+    stirs: list[bool] = []
+    asyncio.get_running_loop().call_later(0.3, stirs.append, True)
+    began = time.monotonic()
+    due = await watchdog.rest(60.0, lambda: bool(stirs))
+    assert began + 0.3 <= due <= time.monotonic()
+
+
+@pytest.mark.parametrize("loop_thread_tells", [True, False])
+async def test_what_blocks_a_loop_that_rests_is_seen_and_how_long(watchdog, monkeypatch, loop_thread_tells):
+    if not loop_thread_tells:
+        monkeypatch.setattr(watchdog, "_has_run", lambda: None)
+    asyncio.get_running_loop().call_later(0.35, hold_up, 0.7)
+    due = await watchdog.rest(60.0, nothing_stirs)
+    late = time.monotonic() - due
+    assert 0.7 - 2 * PERIOD <= late
+    assert "hold_up" == watchdog.blocked()[1]["function"]
+
+
+async def test_while_it_rests_the_shared_thread_is_asked_nothing():
+    watchdog = Watchdog(asyncio.get_running_loop(), SYSTEM.monotonic, lambda: True)
+    watchdog.start()
+    await until(lambda: bool(watchdog.probe._waits))
+    await watchdog.rest(0.2, nothing_stirs)
+    watchdog.probe.waits()
+    await watchdog.rest(0.5, nothing_stirs)
+    assert len(watchdog.probe.waits()) <= 1
+    watchdog.stop()
+
+
+async def test_a_rest_that_is_cancelled_is_over(watchdog):
+    rest = asyncio.create_task(watchdog.rest(60.0, nothing_stirs))
+    await asyncio.sleep(0.2)
+    rest.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rest
+    assert None is watchdog._rest
 
 
 def test_the_place_seen_most_often_wins():
@@ -194,6 +250,17 @@ def test_nothing_is_asked_while_nobody_wants_to_know():
         assert not probe.look(wanted=False)
     assert None is probe._answer
     assert [] == probe.waits()
+
+
+def test_it_is_known_whether_any_call_waits_for_the_thread(holder):
+    assert not SyncProbe.calls_wait()
+    holder.hold()
+    assert not SyncProbe.calls_wait(), "it runs, and nobody waits"
+    waiting = SyncToAsync.single_thread_executor.submit(int)
+    assert SyncProbe.calls_wait()
+    holder.let_go()
+    waiting.result(5)
+    assert not SyncProbe.calls_wait()
 
 
 def test_one_no_op_waits_at_a_time_and_the_holder_is_seen(holder):

@@ -110,7 +110,7 @@ def churn(until: float) -> None:
 def hammer(seconds: float) -> None:
     """What the process does: every thread steps aside as often as it can while it is looked at."""
     faulthandler.enable()
-    module.SAMPLING = module.LATE = 0.0005
+    vars(module).update(SAMPLING=0.0005, LATE=0.0005)
     module.MAX_SAMPLES = sys.maxsize
     sys.setswitchinterval(1e-5)
     gc.set_threshold(50)

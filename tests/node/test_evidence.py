@@ -10,9 +10,10 @@ from asgiref.sync import sync_to_async
 
 from hub.core.events import Detail
 from hub.core.ledger import Connection, Counts
+from hub.core.loop import BLOCKED, LoopClock
 from hub.core.slowness import CLIENT, HANDLER, LAYER, QUEUE, Slowness
 from hub.instrument.busy import DEFAULT_THRESHOLD
-from hub.node.evidence import BLOCKED, MAX_CHAINS, Found, Gatherer, details_of
+from hub.node.evidence import MAX_CHAINS, Found, Gatherer, details_of
 
 BEGIN = 1000.0
 
@@ -95,8 +96,13 @@ def episodes() -> Slowness:
 
 
 @pytest.fixture
-def gatherer(episodes) -> Gatherer:
-    return Gatherer(episodes, BEGIN)
+def clock() -> LoopClock:
+    return LoopClock(BEGIN)
+
+
+@pytest.fixture
+def gatherer(episodes, clock) -> Gatherer:
+    return Gatherer(episodes, clock)
 
 
 def seconds(found: Found, cause: str) -> list[float]:
@@ -134,18 +140,19 @@ async def test_an_open_episode_is_looked_at_before_its_threshold_is_passed_again
     assert [0.375] == seconds(gatherer.look([entry], BEGIN + 1.375, 0.0), HANDLER)
 
 
-async def test_a_blocked_loop_counts_for_no_handler(gatherer, running):
+async def test_a_blocked_loop_counts_for_no_handler(gatherer, clock, running):
     innocent = await running(Entry(), asyncio.sleep(60))
-    gatherer.look([innocent], BEGIN + 0.125, 0.0)
-    assert [] == seconds(gatherer.look([innocent], BEGIN + 5.125, 4.9), HANDLER)
+    clock.look(BEGIN + 0.125, 0.0)
+    clock.look(BEGIN + 5.125, 4.9)
+    assert [] == seconds(gatherer.look([innocent], BEGIN + 5.125, 0.0), HANDLER)
     assert [] == seconds(gatherer.look([innocent], BEGIN + 5.25, 0.0), HANDLER)
     # It has had 0.125 seconds before and 0.5 since.
     assert [0.625] == seconds(gatherer.look([innocent], BEGIN + 5.625, 0.0), HANDLER)
 
 
-async def test_of_a_small_delay_only_the_delay_is_taken_off(gatherer, running):
+async def test_of_a_small_delay_only_the_delay_is_taken_off(gatherer, clock, running):
     entry = await running(Entry(), asyncio.sleep(60))
-    gatherer.look([entry], BEGIN + 0.5, 0.125)
+    clock.look(BEGIN + 0.5, 0.125)
     assert 0.125 < BLOCKED
     assert [0.625] == seconds(gatherer.look([entry], BEGIN + 0.75, 0.0), HANDLER)
 
@@ -221,10 +228,55 @@ async def test_behind_a_slow_handler_they_are_its_fault_also_when_it_has_ended(g
     assert [0.375] == seconds(gatherer.look([entry], BEGIN + 2.375, 0.0), QUEUE)
 
 
-def test_a_blocked_loop_counts_for_no_queue(gatherer):
+def test_a_blocked_loop_counts_for_no_queue(gatherer, clock):
     entry = Entry(started_at=0.0)
     entry.inbox = Backlog(BEGIN)
-    assert [] == seconds(gatherer.look([entry], BEGIN + 5.0, 4.9), QUEUE)
+    clock.look(BEGIN + 5.0, 4.9)
+    assert [] == seconds(gatherer.look([entry], BEGIN + 5.0, 0.0), QUEUE)
+
+
+async def in_turn(entry: Entry, tasks: list[asyncio.Task[None]]) -> Entry:
+    """A consumer that takes one quick message after the other, and lets the loop run in between."""
+
+    async def receive() -> None:
+        while True:  # noqa: ASYNC110 - it waits for nothing
+            await asyncio.sleep(0)
+
+    entry.task, entry.started_at = asyncio.create_task(receive()), 0.0
+    entry.inbox = Backlog(BEGIN)
+    tasks.append(entry.task)
+    await asyncio.sleep(0)
+    return entry
+
+
+@pytest.mark.parametrize(("consumers", "opens_at"), [(1, 0.625), (2, 1.125), (50, None)])
+async def test_consumers_that_take_turns_wait_for_each_other_and_each_for_itself_as_long_as_its_share_is(
+    gatherer, consumers, opens_at
+):
+    tasks: list[asyncio.Task[None]] = []
+    entries = [await in_turn(Entry(number), tasks) for number in range(consumers)]
+    slow_at = next(
+        (tick / 8 for tick in range(1, 41)
+         if max(seconds(gatherer.look(entries, BEGIN + tick / 8, 0.125), QUEUE), default=0.0) > DEFAULT_THRESHOLD),
+        None,
+    )  # fmt: skip
+    assert opens_at == slow_at
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_whoever_waits_for_something_else_is_not_in_turn(gatherer, running):
+    tasks: list[asyncio.Task[None]] = []
+    waiting = await running(Entry(0, started_at=BEGIN + 0.5), asyncio.sleep(60))
+    waiting.inbox = Backlog(BEGIN)
+    entries = [waiting, *[await in_turn(Entry(number), tasks) for number in range(1, 50)]]
+    for tick in range(1, 5):
+        assert [] == seconds(gatherer.look(entries, BEGIN + tick / 8, 0.125), QUEUE)[1:]
+    assert [0.625] == seconds(gatherer.look(entries, BEGIN + 0.625, 0.125), QUEUE)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 # --- channel layers -----------------------------------------------------------------------------------------------
@@ -268,14 +320,9 @@ def test_a_consumer_that_was_between_two_messages_at_a_look_is_excused_all_the_s
     assert [] == seconds(gatherer.look([entry], BEGIN + 5.25, 0.0), LAYER)
 
 
-def test_a_blocked_loop_counts_for_no_layer(gatherer):
-    assert [] == seconds(gatherer.look([waits_in_layer(BEGIN)], BEGIN + 5.0, 4.9), LAYER)
-
-
-def test_time_after_the_end_of_a_wait_does_not_count_and_neither_does_a_blockage_after_it(gatherer):
-    gatherer.look([], BEGIN + 4.5, 0.0)
-    gatherer.look([], BEGIN + 5.0, 0.5)
-    assert (2.0, 0.25) == (gatherer.taken(BEGIN, BEGIN + 2.0), gatherer.taken(BEGIN + 4.25, BEGIN + 4.75))
+def test_a_blocked_loop_counts_for_no_layer(gatherer, clock):
+    clock.look(BEGIN + 5.0, 4.9)
+    assert [] == seconds(gatherer.look([waits_in_layer(BEGIN)], BEGIN + 5.0, 0.0), LAYER)
 
 
 def test_what_has_left_is_forgotten(gatherer):

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import SyncToAsync
 from channels.layers import channel_layers
 from msgspec.structs import replace
 
@@ -19,15 +21,18 @@ from hub.core.ledger import UNKNOWN, Connection
 from hub.core.slowness import CALM, CLIENT, HANDLER, LAYER, LOOP, PROCESS, SYNC_THREAD
 from hub.core.snapshot import NodeSnapshot, SlowRow
 from hub.instrument import busy
-from hub.instrument.busy import SENT
+from hub.instrument.busy import DEFAULT_THRESHOLD, SENT
 from hub.instrument.state import Instruments
 from hub.node import slowness as module
 from hub.node.node import Node
 from hub.node.slowness import RANKED, Lookout, attach
 from tests.handclock import HandClock
-from tests.node.test_evidence import Entry, Waits
+from tests.node.test_evidence import Backlog, Entry, Waits
 from tests.node.test_queues import Layer, put
 from tests.support.until import until
+
+LENIENCE = 1.0
+"""A busy machine may be later than promised; a hub that does not look may not."""
 
 
 @pytest.fixture(autouse=True)
@@ -430,6 +435,100 @@ async def test_it_looks_by_itself_and_ends_with_its_node(faults):
     assert not lookout.watchdog._thread.is_alive()
     assert [] == node.instruments.watchers
     assert Counter() == faults
+
+
+@pytest.fixture
+async def resting(events_of_real_time) -> AsyncIterator[Lookout]:
+    """One that has found nothing to look for."""
+    node = await made_node()
+    node.instruments.listeners.append(events_of_real_time.append)
+    attach(node)
+    lookout = node.part(Lookout)
+    await until(lambda: lookout._quiet)
+    yield lookout
+    await node.stop()
+
+
+@pytest.fixture
+def events_of_real_time(sent) -> list[Event]:
+    """Beside it, nothing was sent to anybody."""
+    assert not sent
+    return []
+
+
+async def opened_in_time(events: list[Event], cause: str) -> Event:
+    await until(lambda: bool(slow(events)))
+    [opened] = slow(events)
+    assert ("slow.opened", cause) == (opened.kind, opened.details["cause"])
+    since = opened.details["since"]
+    assert isinstance(since, float)
+    late = opened.at - since - DEFAULT_THRESHOLD
+    assert late < 0.25 + LENIENCE
+    return opened
+
+
+async def test_while_there_is_nothing_to_look_for_it_rests(resting):
+    looks = resting.loop_lag.count
+    await asyncio.sleep(1.0)
+    assert resting.loop_lag.count <= looks + 2
+
+
+async def test_a_handler_wakes_it(resting, events_of_real_time, register):
+    entry = Entry()
+    entry.connection = connected(resting._shared)
+    entry.task = asyncio.create_task(asyncio.sleep(60))
+    register.add(entry)
+    began = entry.started_at = SYSTEM.monotonic()
+    opened = await opened_in_time(events_of_real_time, HANDLER)
+    assert abs(SYSTEM.wall() - SYSTEM.monotonic() + began - opened.details["since"]) < LENIENCE
+    entry.task.cancel()
+
+
+async def test_what_was_sent_wakes_it(resting, events_of_real_time):
+    entry = Entry()
+    connected(resting._shared, entry)
+    began = SYSTEM.wall()
+    sent_to(resting._shared, entry)
+    opened = await opened_in_time(events_of_real_time, CLIENT)
+    assert abs(began - opened.details["since"]) < LENIENCE
+
+
+async def test_a_loop_that_is_blocked_meanwhile_is_told_at_once_and_by_whom(resting, events_of_real_time):
+    asyncio.get_running_loop().call_later(0.35, time.sleep, 0.9)
+    await until(lambda: bool(slow(events_of_real_time)))
+    [opened] = slow(events_of_real_time)
+    assert LOOP == opened.details["cause"]
+    assert 0.65 < opened.details["seconds"] < 0.9 + LENIENCE
+
+
+async def test_whoever_waits_for_the_shared_thread_wakes_it(resting, events_of_real_time):
+    connection = connected(resting._shared)
+    executor = SyncToAsync.single_thread_executor
+    held, waiting = executor.submit(time.sleep, 1.2), executor.submit(int)
+    await opened_in_time(events_of_real_time, SYNC_THREAD)
+    held.result(5)
+    waiting.result(5)
+    resting._shared.ended(connection, None)
+
+
+async def test_a_loop_that_is_saturated_makes_no_consumer_slow(resting, events_of_real_time, register):
+    """Turns of 0.3 s: in each one a quick message is dispatched, and ten wait all the time."""
+    entry = Entry(started_at=0.0)
+    entry.connection = connected(resting._shared)
+    entry.inbox = Backlog(SYSTEM.monotonic())
+
+    async def quick_messages() -> None:
+        while True:  # noqa: ASYNC110 - it has its turns
+            await asyncio.sleep(0)
+
+    entry.task = asyncio.create_task(quick_messages())
+    register.add(entry)
+    until_then = SYSTEM.monotonic() + 3.0
+    while SYSTEM.monotonic() < until_then:
+        time.sleep(0.3)  # noqa: ASYNC251 - the other one that is at work
+        await asyncio.sleep(0)
+    assert {LOOP} >= {event.details["cause"] for event in slow(events_of_real_time)}
+    entry.task.cancel()
 
 
 async def test_a_fault_in_one_look_is_counted_and_the_next_one_comes(monkeypatch, faults):

@@ -20,6 +20,10 @@ def reckon(seconds: float) -> None:
     time.sleep(seconds)  # holds the shared thread here
 
 
+def hold_up(seconds: float) -> None:
+    time.sleep(seconds)  # blocks the loop outside of any dispatch
+
+
 class Slow(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     """Does as it is told: ``<what> <seconds>``; answers when it is done."""
 
@@ -41,6 +45,10 @@ class Slow(MonitoredConsumerMixin, AsyncWebsocketConsumer):
 
     async def block(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - blocks the loop here
+
+    async def block_later(self, seconds: float) -> None:
+        """Block the loop in two seconds, when nothing is in dispatch."""
+        asyncio.get_running_loop().call_later(2.0, hold_up, seconds)
 
     async def thread(self, seconds: float) -> None:
         await sync_to_async(reckon)(seconds)

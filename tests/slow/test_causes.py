@@ -106,6 +106,30 @@ async def test_a_blocked_loop_is_told_as_soon_as_it_is_free_with_the_line_and_ho
     assert stage.causes() == {("slow", "loop")}
 
 
+async def test_what_blocks_the_loop_while_nothing_is_in_dispatch_is_found_all_the_same(stage):
+    client = await stage.client("slow")
+    await client.send("block_later 0.9")
+    opened = await stage.hear("slow.opened", "loop", "unknown")
+    assert 0.6 <= opened["details"]["seconds"] <= 1.5
+    assert ("hold_up", line_of("blocks the loop outside of any dispatch")) == (
+        opened["details"]["function"], opened["details"]["line"],
+    )  # fmt: skip
+    await stage.hear("slow.closed", "loop", "unknown")
+    assert stage.causes() == {("unknown", "loop")}
+
+
+async def test_behind_a_loop_that_is_blocked_again_and_again_nobody_else_is_slow(stage):
+    await stage.twin()
+    await stage.reader("twin")
+    blocking = await stage.client("slow")
+    for _ in range(12):
+        await blocking.send("block 0.3")
+    for _ in range(12):
+        await blocking.recv()
+    await asyncio.sleep(1)
+    assert stage.causes() <= {("slow", "loop"), ("unknown", "loop")}
+
+
 async def test_messages_that_wait_for_one_quick_handler_after_the_other_are_a_queue(stage):
     await stage.twin()
     client = await stage.client("slow")
