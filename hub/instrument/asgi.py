@@ -7,10 +7,7 @@ connections, durations and close codes. Nothing is counted twice.
 """
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
-
-from asgiref.sync import markcoroutinefunction
 
 from hub.conf import config
 from hub.core.ledger import NO_GROUPS, Connection
@@ -20,15 +17,13 @@ from hub.instrument.control import take_parameter_of
 from hub.instrument.coverage import reaches_mixin
 from hub.instrument.inbox import Receive, Send
 from hub.instrument.layers.losses import CONNECTION
-from hub.instrument.observer import SCOPE_KEY, Observer
+from hub.instrument.observer import SCOPE_KEY
+from hub.instrument.passage import Passage
 from hub.instrument.routes import Route, websocket_routes
-from hub.instrument.state import Instruments, instruments
+from hub.instrument.state import instruments
 from hub.instrument.tenants import tenant_of_scope
 
 Application = Callable[[Any, Any, Any], Awaitable[Any]]
-
-#: What a connection counts under that no route of the application has taken.
-UNROUTED = "unrouted"
 
 
 def monitor(application: Application) -> Application:
@@ -76,43 +71,6 @@ class MonitoredApplication:
         finally:
             if passage.connection.owner is None:
                 shared.ended(passage.connection, failure)
-
-
-class Passage:
-    """
-    What a connection passes through on its way in and out; counts only while no consumer counts by itself.
-
-    Its methods are no coroutines but hand out those of the server, so that a passage costs a call and no more; to
-    those who ask they are coroutine functions, as ASGI has it.
-    """
-
-    __slots__ = ("_observed_receive", "_observed_send", "_raw_receive", "_raw_send", "_shared", "connection")
-
-    def __init__(self, shared: Instruments, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
-        self._shared = shared
-        self._raw_receive, self._raw_send = receive, send
-        self._observed_receive: Receive | None = None
-        self._observed_send: Send | None = None
-        self.connection = shared.ledger.open(UNROUTED, shared.clock.monotonic(), partial(tenant_of_scope, scope))
-        self.connection.raw_receive, self.connection.raw_send = receive, send
-
-    @markcoroutinefunction
-    def receive(self) -> Awaitable[Any]:
-        """The server's ``receive``."""
-        if self.connection.owner is not None:
-            return self._raw_receive()
-        if self._observed_receive is None:
-            self._observed_receive = Observer(self._shared, self.connection).observe_received(self._raw_receive)
-        return self._observed_receive()
-
-    @markcoroutinefunction
-    def send(self, message: Any) -> Awaitable[Any]:  # noqa: ANN401 - ASGI
-        """The server's ``send``."""
-        if self.connection.owner is not None:
-            return self._raw_send(message)
-        if self._observed_send is None:
-            self._observed_send = Observer(self._shared, self.connection).observe_send(self._raw_send)
-        return self._observed_send(message)
 
 
 def _wrap_leaf(route: Route) -> None:

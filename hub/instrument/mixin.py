@@ -27,6 +27,7 @@ from hub.instrument.inbox import Inbox, Message, Send, kind_of
 from hub.instrument.layers.losses import CONNECTION
 from hub.instrument.numbers import Numbers
 from hub.instrument.observer import SCOPE_KEY, Observer, TypeOf
+from hub.instrument.passage import straight
 from hub.instrument.state import Instruments, instruments
 from hub.instrument.sweep import Sweep
 from hub.instrument.tenants import tenant_of_scope
@@ -216,6 +217,7 @@ class MonitoredConsumerMixin:
             scope[SCOPE_KEY] = connection
         else:
             connection.consumer, connection.tenant_of = self._hub_label, self._hub_resolve_tenant
+            receive, send = straight(receive), straight(send)
         connection.asked = connection.asked or asked
         connection.owner = "mixin"
         self._hub_connection = connection

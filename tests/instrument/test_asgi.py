@@ -14,7 +14,8 @@ from django import urls
 import hub
 from hub import MonitoredConsumerMixin, monitor
 from hub.instrument import state
-from hub.instrument.asgi import UNROUTED, MonitoredApplication
+from hub.instrument.asgi import MonitoredApplication
+from hub.instrument.passage import UNROUTED
 from hub.instrument.observer import SCOPE_KEY
 from tests.instrument.peer import Peer
 
