@@ -141,7 +141,9 @@ async def feed(
         headers["Authorization"] = f"Bearer {token}"
     async with connect(
         f"{server.ws_url}/ws/ops/", origin=server.url if origin == "" else origin, additional_headers=headers,  # type: ignore[arg-type]
-        subprotocols=None if subprotocol is None else [subprotocol], max_size=None, compression=None, **options,
+        subprotocols=None if subprotocol is None else [subprotocol], max_size=None, compression=None,
+        # Else a feed that nobody reads at its end would never come to the server's close frame, and wait ten seconds.
+        max_queue=None, **options,
     ) as connection:  # fmt: skip
         yield Feed(connection)
 
