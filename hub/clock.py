@@ -4,7 +4,6 @@ The clock: the one place that reads the time. Everything else is handed a clock,
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 
@@ -40,9 +39,10 @@ def processor_time_of(thread: int) -> Callable[[], int | None]:
     clock = time.pthread_getcpuclockid(thread)
 
     def processor_time() -> int | None:
-        with suppress(OSError):
+        try:
             return time.clock_gettime_ns(clock)
-        # The thread is no more.
-        return None
+        except OSError:
+            # The thread is no more.
+            return None
 
     return processor_time
