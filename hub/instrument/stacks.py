@@ -11,7 +11,6 @@ import gc
 import os
 import sys
 import sysconfig
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -114,13 +113,6 @@ def stack_of(thread: int | None) -> list[FrameType]:
         return []
     with _uncollected():
         return _stack(sys._current_frames().get(thread))  # noqa: SLF001 - there is no other way
-
-
-def run_by(thread: int) -> Callable[[], int | None]:
-    """What a thread has run up to now, in nanoseconds of processor time; None where the system does not tell."""
-    if not hasattr(time, "pthread_getcpuclockid"):
-        return lambda: None
-    return partial(time.clock_gettime_ns, time.pthread_getcpuclockid(thread))
 
 
 def at_rest(thread: int) -> bool:

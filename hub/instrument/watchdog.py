@@ -20,13 +20,14 @@ from types import FrameType
 
 from asgiref.sync import SyncToAsync
 
+from hub.clock import processor_time_of
 from hub.core.events import Detail
 from hub.core.ledger import Connection
 from hub.core.loop import LATE
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY
 from hub.instrument.mixin import MonitoredConsumerMixin
-from hub.instrument.stacks import at_rest, place, run_by, stack_of
+from hub.instrument.stacks import at_rest, place, stack_of
 
 #: Seconds between two looks.
 PERIOD = 0.1
@@ -164,7 +165,7 @@ class Watchdog:
         #: While the loop rests: what is to wake it, and what says whether anything stirs.
         self._rest: tuple[asyncio.Future[float], Callable[[], bool]] | None = None
         #: What the loop's thread has run up to now, and what it had run when it was known to wait and nothing stirred.
-        self._has_run = run_by(self._loop_thread)
+        self._has_run = processor_time_of(self._loop_thread)
         self._had_run: int | None = None
         self.due: float | None = None
         self.probe = SyncProbe(monotonic)

@@ -26,7 +26,6 @@ from hub.instrument.stacks import (
     dispatched,
     place,
     ready,
-    run_by,
     spot_of,
     stack_of,
     thread_call,
@@ -106,25 +105,6 @@ async def test_a_loop_that_something_holds_up_is_not_be_it_in_c_or_in_another_se
 def test_a_thread_without_a_loop_is_never_at_rest():
     assert not at_rest(threading.get_ident())
     assert not at_rest(-1)
-
-
-def test_what_a_thread_has_run_stands_still_while_it_waits():
-    go_on = threading.Event()
-    thread = threading.Thread(target=go_on.wait)
-    thread.start()
-    assert thread.ident is not None
-    has_run = run_by(thread.ident)
-    time.sleep(0.05)
-    before = has_run()
-    time.sleep(0.05)
-    assert before == has_run()
-    go_on.set()
-    thread.join()
-
-
-def test_where_the_system_does_not_tell_what_a_thread_has_run_is_unknown(monkeypatch):
-    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
-    assert None is run_by(threading.get_ident())()
 
 
 async def test_a_task_that_waits_for_nothing_but_its_turn_is_ready():
