@@ -11,6 +11,7 @@ slept; but only a sign of life makes a state better.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from math import inf
 
 from hub.core.heartbeats import DEFAULT_POLICY, SLICE, count_missed
@@ -61,7 +62,8 @@ class _Owner:
         self.key = key
         self.name = ""
         self.joined_at = 0.0
-        self.evidence: list[Evidence] = []
+        #: A tuple, and no dictionary of them beside it: most members have one connection, and there are many members.
+        self.evidence: tuple[Evidence, ...] = ()
 
 
 class Presence:
@@ -94,14 +96,13 @@ class Presence:
         self.counts: dict[str, dict[str, int]] = {}
         self.version = 0
         self._owners: dict[Key, _Owner] = {}
-        self._evidence: dict[int, Evidence] = {}
         self._changed: dict[Key, None] = {}
 
     # --- what happens to connections ---
 
     def join(self, connection: Connection, now: float) -> None:
         """A connection that has a member is open."""
-        if connection.member is None or connection.counts is None or connection.number in self._evidence:
+        if connection.member is None or connection.counts is None or self._evidence_of(connection) is not None:
             return
         member, name = connection.member
         key = (connection.counts.tenant, member)
@@ -109,14 +110,14 @@ class Presence:
         owner.name = name or owner.name
         for former in owner.evidence:
             self._let_go(former, now)
-        evidence = self._evidence[connection.number] = Evidence(connection, owner)
-        owner.evidence.append(evidence)
+        evidence = Evidence(connection, owner)
+        owner.evidence += (evidence,)
         self._judge(evidence, now)
         self._renew(owner, now)
 
     def close(self, connection: Connection, now: float) -> None:
         """A connection has ended."""
-        evidence = self._evidence.get(connection.number)
+        evidence = self._evidence_of(connection)
         if evidence is None or evidence.ended_at:
             return
         evidence.ended_at = now
@@ -133,9 +134,16 @@ class Presence:
 
     def regroup(self, connection: Connection, now: float) -> None:
         """The groups of a connection are not what they were."""
-        evidence = self._evidence.get(connection.number)
+        evidence = self._evidence_of(connection)
         if evidence is not None:
             self._renew(evidence.owner, now)
+
+    def _evidence_of(self, connection: Connection) -> Evidence | None:
+        if connection.member is None or connection.counts is None:
+            return None
+        owner = self._owners.get((connection.counts.tenant, connection.member[0]))
+        several = () if owner is None else owner.evidence
+        return next((evidence for evidence in several if evidence.connection is connection), None)
 
     def yield_to_others(self, key: Key, now: float) -> None:
         """Another node has an open connection of a member: what broke off here lingers for the grace only."""
@@ -159,21 +167,24 @@ class Presence:
 
         A connection at rest costs a comparison or two.
         """
-        for number, evidence in enumerate(list(self._evidence.values()), start=1):
-            connection = evidence.connection
-            if not connection.reading and not evidence.ended_at:
-                evidence.since = now
-                if connection.control is not None and now > evidence.due:
-                    # Its heartbeats are not read, so nobody answers them: let it hear that somebody is there.
-                    evidence.due = now + evidence.policy.interval
-                    connection.control.probe()
-            elif now > evidence.due or (evidence.state != ONLINE and connection.heard_at > evidence.heard_at):
-                before = evidence.state
-                self._judge(evidence, now)
-                if evidence.state != before:
-                    self._renew(evidence.owner, now)
-            if number % SLICE == 0:
-                yield
+        number = 0
+        for owner in list(self._owners.values()):
+            for evidence in owner.evidence:
+                number += 1
+                connection = evidence.connection
+                if not connection.reading and not evidence.ended_at:
+                    evidence.since = now
+                    if connection.control is not None and now > evidence.due:
+                        # Its heartbeats are not read, so nobody answers them: let it hear that somebody is there.
+                        evidence.due = now + evidence.policy.interval
+                        connection.control.probe()
+                elif now > evidence.due or (evidence.state != ONLINE and connection.heard_at > evidence.heard_at):
+                    before = evidence.state
+                    self._judge(evidence, now)
+                    if evidence.state != before:
+                        self._renew(owner, now)
+                if number % SLICE == 0:
+                    yield
 
     def _judge(self, evidence: Evidence, now: float) -> None:
         """Say what state a connection is in, and until when; forget it when it is no more."""
@@ -203,8 +214,7 @@ class Presence:
         owner = evidence.owner
         # It may still be waiting for its turn in `expire`.
         evidence.state, evidence.due, evidence.heard_at = OFFLINE, inf, inf
-        del self._evidence[evidence.connection.number]
-        owner.evidence.remove(evidence)
+        owner.evidence = tuple(other for other in owner.evidence if other is not evidence)
         if not owner.evidence:
             del self._owners[owner.key]
 
@@ -246,7 +256,7 @@ class Presence:
         if not present:
             return None
         newest, state, groups = present[0], present[0].state, present[0].connection.groups
-        consumers: tuple[str, ...] = (newest.connection.consumer,)
+        consumers = _alone(newest.connection.consumer)
         if len(present) > 1:
             newest = max(present, key=_heard_at)
             state = min((evidence.state for evidence in present), key=WORSE.__getitem__)
@@ -289,6 +299,12 @@ class Presence:
         self._changed.clear()
         self.version += 1
         return Diff(None, self.version, list(self.entries.values()), [])
+
+
+@cache
+def _alone(consumer: str) -> tuple[str, ...]:
+    """The consumers of a member that is connected to one: the same tuple for all of them."""
+    return (consumer,)
 
 
 def _keeps(evidence: Evidence) -> bool:

@@ -302,6 +302,8 @@ class Ledger:
         connection.early = 0
         if accepted:
             connection.counts = counts
+            # It was asked once and for all, and every connection would keep it.
+            connection.tenant_of = str
         return counts
 
     def unattributed(self) -> Counts:

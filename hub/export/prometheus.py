@@ -191,5 +191,6 @@ def exposition(collector: HubCollector, accept: str, names: list[str]) -> tuple[
     registry.register(Rest(collector))
     openmetrics = content_type.startswith("application/openmetrics-text")
     parts = write_families(collector.rows, collector.members, collector.max_types, openmetrics=openmetrics)
-    families = "".join(breathing(parts, 1))
-    return families.encode() + encoder(registry), content_type
+    families = breathing((part.encode() for part in parts), 1)
+    # Joining many bytes lets go of the interpreter; text, and a sum, would keep the event loop waiting for it.
+    return b"".join([*families, encoder(registry)]), content_type

@@ -280,6 +280,7 @@ class MonitoredConsumerMixin:
             consumer.channel_name = await consumer.channel_layer.new_channel()
             # At once: every variable of a context costs each connection memory for as long as it lives.
             CONNECTION.reset(token)
+            del token
             layer_receive = functools.partial(consumer.channel_layer.receive, consumer.channel_name)
             consumer.channel_receive = layer_receive
         consumer.base_send = async_to_sync(send) if consumer._sync else send  # noqa: SLF001 - as Channels does

@@ -67,6 +67,8 @@ class Instruments:
             connection.heard_at = now
             if connection.member_of is not None:
                 connection.member, connection.groups = connection.member_of()
+                # It was asked once and for all, and every connection would keep it.
+                connection.member_of = None
             for watcher in self.watchers:
                 self._tell(watcher.accepted, connection)
             self.emit("connection.opened", connection)

@@ -245,7 +245,6 @@ def test_what_broke_off_lingers_as_long_as_its_silence_allows(house, code, negot
         house.wait(seconds)
         assert expected == house.state()
     assert not house.presence._owners
-    assert not house.presence._evidence
 
 
 def test_what_broke_off_is_known_also_where_the_code_does_not_tell(house):
@@ -308,7 +307,7 @@ def test_a_client_that_was_away_already_leaves_no_trace(house):
     connection = house.open()
     house.wait(301)
     house.close(connection)
-    assert (house.state(), house.presence._evidence) == (None, {})
+    assert (house.state(), house.presence._owners) == (None, {})
 
 
 def test_what_ends_between_two_slices_of_a_sweep_is_forgotten_once(house):
@@ -320,7 +319,7 @@ def test_what_ends_between_two_slices_of_a_sweep_is_forgotten_once(house):
         house.close(connection)
     assert [None] == list(sweep)
     house.wait(6)
-    assert not house.presence._evidence
+    assert not house.presence._owners
 
 
 # --- what is known of a member ------------------------------------------------------------------------------------
@@ -567,7 +566,8 @@ class Anything(RuleBasedStateMachine):
         assert expected == {key: entry.state for key, entry in self.house.presence.entries.items()}
         assert len(expected) == sum(sum(states.values()) for states in self.house.presence.counts.values())
         # Nothing is kept of what is gone.
-        assert len(self.house.presence._evidence) == sum(not simple.gone for simple in self.model)
+        owners = self.house.presence._owners.values()
+        assert sum(len(owner.evidence) for owner in owners) == sum(not simple.gone for simple in self.model)
 
 
 TestAnything = Anything.TestCase

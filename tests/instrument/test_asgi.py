@@ -15,8 +15,8 @@ import hub
 from hub import MonitoredConsumerMixin, monitor
 from hub.instrument import state
 from hub.instrument.asgi import MonitoredApplication
-from hub.instrument.passage import UNROUTED
 from hub.instrument.observer import SCOPE_KEY
+from hub.instrument.passage import UNROUTED
 from tests.instrument.peer import Peer
 
 #: Django's types know of views only.

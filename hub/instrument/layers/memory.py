@@ -55,20 +55,20 @@ class Queues(dict[str, WatchedQueue]):
         self.cleaning = False
         self.sent_at: float | None = None
         for channel, queue in (queues or {}).items():
-            self[channel] = self._watched(channel, queue)
+            queue.__class__ = WatchedQueue
+            self[channel] = self._tied(channel, queue)
 
     def setdefault(self, channel: str, default: Any = None) -> WatchedQueue:  # noqa: ANN401 - as Channels makes it
         """As a dictionary does, with a watched queue in place of a new one."""
         queue = self.get(channel)
         if queue is None:
-            queue = self[channel] = self._watched(channel, default)
+            # Made, not changed: an object that changes its class has a dictionary of its own from then on, 400 bytes.
+            queue = self[channel] = self._tied(channel, WatchedQueue(default.maxsize))
         return queue
 
-    def _watched(self, channel: str, queue: Any) -> WatchedQueue:  # noqa: ANN401 - a queue of any kind
-        queue.__class__ = WatchedQueue
+    def _tied(self, channel: str, queue: WatchedQueue) -> WatchedQueue:
         queue.hub_queues, queue.hub_channel = self, channel
-        watched: WatchedQueue = queue
-        return watched
+        return queue
 
     def popped(self, channel: str, expires_at: float) -> None:
         """A message has left a queue."""
