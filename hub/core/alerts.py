@@ -241,12 +241,14 @@ class Alerts:
                 for one in self.firing.values()
             ],
             "groups": [[_plain(key), group.pack()] for key, group in self._groups.items()],
+            "explained": self._causes.pack(),
         }
 
     def restore(self, packed: Mapping[str, Any], now: float) -> None:
         """
         Go on where another process was. A group whose route is gone is told at the usual pace until all is over.
         """
+        self._causes.restore(packed["explained"])
         for plain, kept in packed["groups"]:
             group = Group.restore(_lost(_post_key(plain)), kept)
             sample = next(iter((*group.told.values(), *group.over.values(), *group.passed.values())), None)

@@ -147,7 +147,8 @@ class Group:
             return CHANGED
         if by and not self.acknowledged:
             return ACKNOWLEDGED
-        return REPEATED if not by and passed >= pace.repeat else None
+        # What is muted by now fires, but nobody wants to hear of it.
+        return REPEATED if current and not by and passed >= pace.repeat else None
 
     def _tell(self, kind: str, current: Mapping[str, Alert], by: str, now: float) -> Notice:
         if not self.incident:

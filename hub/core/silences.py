@@ -174,6 +174,15 @@ class Causes:
         """Forget what was over long ago."""
         self._over = [{values: at for values, at in over.items() if now - at < LINGER} for over in self._over]
 
+    def pack(self) -> list[list[list[Any]]]:
+        """What was over a moment ago, as plain values; what fires is kept by whoever says that it does."""
+        return [[[list(values), at] for values, at in over.items()] for over in self._over]
+
+    def restore(self, packed: Iterable[Iterable[Any]]) -> None:
+        """The counterpart of `pack`; of other inhibitions nothing is known."""
+        for over, kept in zip(self._over, packed, strict=False):
+            over.update({tuple(values): at for values, at in kept})
+
 
 def _values(inhibition: Inhibition, labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(labels.get(label, "") for label in inhibition.equal)
