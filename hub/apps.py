@@ -18,6 +18,7 @@ class HubConfig(AppConfig):
             checks,  # noqa: F401 - registers the system checks
             presence,
         )
+        from hub.alerting import checks as rule_checks  # noqa: F401, PLC0415 - registers another one
         from hub.conf import config  # noqa: PLC0415
         from hub.feed import service as feed  # noqa: PLC0415
         from hub.fleet import roster  # noqa: PLC0415

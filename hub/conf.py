@@ -67,6 +67,9 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     event_retention: Annotated[Count, _setting("Events kept for operators that resume.")] = 10_000
     event_retention_seconds: Annotated[Seconds, _setting("How long events are kept.")] = 3600.0
     history_bytes: Annotated[Bytes, _setting("Memory for the history of one process.")] = 64 << 20
+    rules: Annotated[
+        dict[str, Any], _setting("Alert rules by name: changes to the pack's, false to turn one off, or own ones.")
+    ] = {}
     feed_path: Annotated[Path, _setting("Path of the operator feed, as the page's browser sees it.")] = "/ws/ops/"
     feed_heartbeat: Annotated[Seconds, _setting("Longest silence of the operator feed.")] = 10.0
     feed_rights_interval: Annotated[Seconds, _setting("How often an operator's rights are checked again.")] = 15.0
@@ -163,9 +166,18 @@ def _from_text(name: str, text: str) -> object:
     kind = str(_TYPES[name])
     if "tuple" in kind and (text.strip() or "None" not in kind):
         return [part.strip() for part in text.split(",") if part.strip()]
+    if "dict" in kind and text.strip():
+        return _from_json(text)
     if "bool" in kind:
         return _SWITCHES.get(text.strip().lower(), text)
-    return text if text.strip() else None
+    return text if text.strip() else {} if "dict" in kind else None
+
+
+def _from_json(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def _convert(name: str, value: object) -> object:
@@ -201,6 +213,8 @@ def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
     remedy = f"The default is {getattr(Config(), name)!r}."
     if "bool" in field_type:
         remedy = f"Write True or False, in the environment 1 or 0; the default is {getattr(Config(), name)}."
+    elif "dict" in field_type:
+        remedy = "Write a dictionary by name, in the environment as JSON; the default is empty."
     elif "seconds" in field_type:
         remedy = (
             f"Give a number of seconds between 0 and {_TYPES[name].__metadata__[0].le}, without a unit; the default is"

@@ -27,7 +27,7 @@ def kind(key: str) -> str:
         return next((unit for unit in ("seconds", "bytes", "ms") if f"'{unit}'" in annotation), "count")
     if "pattern" in schema:
         return "address"
-    return "path" if key in DOTTED else {"boolean": "switch", "array": "list", "string": "text"}[schema["type"]]
+    return "path" if key in DOTTED else {"boolean": "switch", "array": "list", "string": "text", "object": "dictionary"}[schema["type"]]
 
 
 def bounds(key: str) -> str:
@@ -40,7 +40,7 @@ def bounds(key: str) -> str:
 
 def default(key: str) -> str:
     value = SCHEMA[key]["default"]
-    if value is None:
+    if value is None or value == {}:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
