@@ -57,6 +57,11 @@ class Look:
         return self.window + self.offset
 
     @property
+    def compares(self) -> bool:
+        """Whether its number says nothing before all of that is known."""
+        return self.kind == CHANGE
+
+    @property
     def metrics(self) -> set[str]:
         """Names of the metrics it looks at."""
         return {self.of.metric} | ({self.under.metric} if self.under is not None else set())

@@ -213,7 +213,8 @@ class Evaluator:
         rule, states = book.rule, book.states
         beyond, threshold = _BEYOND[rule.side], rule.threshold
         known = self.series.known(rule.look, now)
-        begins = known or rule.side == ABOVE
+        # What is counted within a part of a window is too much already, and never too little.
+        begins = known or (rule.side == ABOVE and not rule.look.compares)
         seen: dict[Values, float | None] = {}
         begun: dict[Values, _State] = {}
         for series, value in self.series.find(rule.look, now):
@@ -354,7 +355,8 @@ def figure(value: float, unit: str) -> str:
     if unit == "seconds":
         return duration(value)
     number = f"{value:,.0f}" if value == int(value) else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
-    return f"{number} {unit}".rstrip()
+    what, _, per = unit.partition(" ")
+    return f"{number} {what.removesuffix('s') if number == '1' else what} {per}".rstrip()
 
 
 def duration(seconds: float) -> str:

@@ -136,6 +136,15 @@ def test_too_little_is_no_news_before_the_window_was_watched():
     assert [FIRING] == states(evaluator.active())
 
 
+def test_a_comparison_with_what_nobody_saw_is_no_news_either():
+    risen = rule(look="change", of="received_total", window=60, offset=60, above=2)
+    evaluator = Evaluator([risen], WATCHED, START)
+    for second in range(0, 240, 10):
+        evaluator.take({"received_total": {CHAT: 5 if second < 180 else 50}}, START + second)
+        found = states(evaluator.evaluate(START + second))
+        assert ([FIRING] if second == 180 else []) == found, second
+
+
 # --- going on elsewhere -------------------------------------------------------------------------------------------
 
 
@@ -229,7 +238,7 @@ def test_nothing_that_a_label_says_is_read_as_a_template():
     [
         (0.25, "ratio", "25 %"), (2.5, "times", "2.5 times"), (0.25, "seconds", "250 ms"), (90, "seconds", "90 s"),
         (120, "seconds", "2 min"), (3600, "seconds", "1 h"), (12345.6, "messages", "12,346 messages"), (0.5, "", "0.5"),
-        (3, "messages a second", "3 messages a second"),
+        (3, "messages a second", "3 messages a second"), (1, "messages", "1 message"), (1, "", "1"),
     ],
 )  # fmt: skip
 def test_numbers_are_for_people(value, unit, expected):
