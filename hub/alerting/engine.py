@@ -19,7 +19,7 @@ from typing import Any
 from hub.alerting.sources import EVENTS, SLOW
 from hub.core.alerts import Alerts
 from hub.core.groups import Notice
-from hub.core.rules import Alert, Evaluator, Rule
+from hub.core.rules import FIRING, Alert, Evaluator, Rule
 from hub.core.series import Samples, Watched
 
 #: Seconds between two times that the figures of alerts that fire are renewed.
@@ -115,8 +115,11 @@ class Engine:
         return {"states": self._evaluator.pack(), "alerts": self.alerts.pack()}
 
     def restore(self, packed: Mapping[str, Any], now: float) -> Outcome:
-        """Go on where another engine was; alerts of rules that are gone are over."""
+        """Go on where another engine was; alerts of rules that are gone, or say other labels now, are over."""
         self._evaluator.restore(packed["states"])
         self.alerts.restore(packed["alerts"], now)
-        gone = self.alerts.withdraw((alert.key for alert in self._evaluator.active()), now)
-        return Outcome(tuple(gone), tuple(self.alerts.due(now)))
+        active = self._evaluator.active()
+        gone = self.alerts.withdraw((alert.key for alert in active), now)
+        fresh = [alert for alert in active if alert.state == FIRING and alert.key not in self.alerts.firing]
+        self.alerts.take(fresh, now)
+        return Outcome((*gone, *fresh), tuple(self.alerts.due(now)))

@@ -85,6 +85,8 @@ class Alerts:
         self._maintenance = tuple(maintenance)
         self._causes = Causes(inhibitions)
         self._groups: dict[PostKey, Group] = {}
+        # Where somebody may have to be told yet that an alert is over.
+        self._waning: dict[str, tuple[Post, ...]] = {}
         self.firing: dict[str, Firing] = {}
         self.silences: dict[str, Silence] = {}
 
@@ -105,19 +107,25 @@ class Alerts:
             return
         self.firing[alert.key] = Firing(alert, self._causes.effect_of(alert.labels))
         self._causes.begin(alert.key, alert.labels)
-        holders = [group for group in self._groups.values() if alert.key in group.over]
-        for group in holders:
-            group.begin(alert)
-        self.firing[alert.key].holders = tuple(group.post for group in holders)
+        holders = [post for post in self._waning.pop(alert.key, ()) if self._is_over(alert.key, post)]
+        for post in holders:
+            self._groups[post.key].begin(alert)
+        self.firing[alert.key].holders = tuple(holders)
 
     def _end(self, alert: Alert, now: float) -> None:
         known = self.firing.pop(alert.key, None)
         if known is None:
             return
         self._causes.end(alert.key, alert.labels, now)
-        for post in known.holders if known.posts is None else known.posts:
-            if post.key in self._groups:
-                self._groups[post.key].end(alert)
+        placed = known.holders if known.posts is None else known.posts
+        posts = [post for post in placed if post.key in self._groups]
+        for post in posts:
+            self._groups[post.key].end(alert)
+        self._waning[alert.key] = tuple(posts)
+
+    def _is_over(self, key: str, post: Post) -> bool:
+        """Whether it was not told there yet that an alert is over."""
+        return post.key in self._groups and key in self._groups[post.key].over
 
     def renew(self, alerts: Iterable[Alert]) -> None:
         """Take the newest figures of alerts that fire, so that repetitions don't tell old ones."""
@@ -180,6 +188,9 @@ class Alerts:
                 notices.append(notice)
             if group.idle and key not in current:
                 del self._groups[key]
+        self._waning = {
+            key: posts for key, posts in self._waning.items() if any(self._is_over(key, post) for post in posts)
+        }
         return notices
 
     def _current(self, now: float) -> dict[PostKey, dict[str, Firing]]:
@@ -255,6 +266,8 @@ class Alerts:
             if sample is not None:
                 group.post = self._posts_of([plain], sample, now)[0]
             self._groups[group.post.key] = group
+            for key in group.over:
+                self._waning[key] = (*self._waning.get(key, ()), group.post)
         for kept in packed["firing"]:
             alert = Alert.unpack(kept["alert"])
             one = self.firing[alert.key] = Firing(alert, self._causes.effect_of(alert.labels))

@@ -140,7 +140,8 @@ class Series:
     """
 
     def __init__(self, looks: Iterable[Look], watched: Mapping[str, Watched], now: float) -> None:
-        self.began = now
+        self._began = now
+        self._taken = False
         self._tracks: dict[_TrackKey, Track] = {}
         self._by_metric: dict[str, list[Track]] = {}
         for look in looks:
@@ -153,6 +154,7 @@ class Series:
 
     def take(self, samples: Mapping[str, Samples], now: float) -> None:
         """Take a tick's samples by metric; a gauge without any is nowhere any more."""
+        self._taken = True
         for metric, tracks in self._by_metric.items():
             for track in tracks:
                 track.take(samples.get(metric, {}), now)
@@ -170,8 +172,8 @@ class Series:
         return iter(_FINDERS[look.kind](look, of, under, now))
 
     def known(self, look: Look, now: float) -> bool:
-        """Whether all that a look looks back over is known."""
-        return now - self.began >= look.reach
+        """Whether all that a look looks back over is known: no gauge is before the first tick."""
+        return self._taken and now - self._began >= look.reach
 
     def forget(self, now: float, kept: Mapping[Look, Iterable[Values]]) -> None:
         """Let go of series at rest, but for those in ``kept``."""

@@ -65,7 +65,8 @@ class Route:
         name: Unique.
         receivers: Who; none: nobody is, on purpose.
         matchers: Of which alerts.
-        by: Labels by which alerts are grouped: those that agree in all of them are one message.
+        by: Labels by which alerts are grouped: those that agree in all of them are one message. Without a pace of its
+            own a route never puts different severities into one.
         hours: When it fits; None: always.
         hold: Outside its hours it fits as well, and what it tells waits.
         pace: None: that of the alert's severity, see `PACES`.
@@ -180,7 +181,9 @@ def _why(route: Route) -> str:
 
 def _posts(route: Route, labels: Mapping[str, str]) -> tuple[Post, ...]:
     pace = route.pace or PACES.get(labels.get("severity", ""), Pace())
-    group = tuple((label, labels.get(label, "")) for label in route.by)
+    # What is urgent must not wait at the pace of what is not.
+    by = route.by if route.pace is not None or "rule" in route.by else tuple(dict.fromkeys((*route.by, "severity")))
+    group = tuple((label, labels.get(label, "")) for label in by)
     places: list[tuple[str, float | None]] = [(receiver, None) for receiver in route.receivers]
     for escalation in route.escalations:
         places += [(receiver, escalation.after) for receiver in escalation.receivers]

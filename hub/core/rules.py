@@ -283,21 +283,25 @@ class Evaluator:
 
     # --- what is kept ---
 
-    def pack(self) -> list[list[Any]]:
+    def pack(self) -> dict[str, Any]:
         """What another evaluator has to know to go on, as plain values."""
-        return [
+        states = [
             [book.rule.name, list(series), state.since, state.worst, state.value, state.fired_at, state.calm_at]
             for book in self._books
             for series, state in book.states.items()
         ]
+        return {"at": self._now, "states": states}
 
-    def restore(self, packed: Iterable[Iterable[Any]]) -> None:
+    def restore(self, packed: Mapping[str, Any]) -> None:
         """
-        Go on where another evaluator was; what belongs to a rule that is gone, or looks at other labels now, is left
-        out: whoever keeps the alerts resolves them (`hub.core.alerts.Alerts.withdraw`).
+        Go on where another evaluator was, and know nothing of the time in between.
+
+        What belongs to a rule that is gone, or looks at other labels now, is left out: whoever keeps the alerts
+        resolves them (`hub.core.alerts.Alerts.withdraw`).
         """
         books = {book.rule.name: book for book in self._books}
-        for name, series, *numbers in packed:
+        self._now = min(self._now, packed["at"])
+        for name, series, *numbers in packed["states"]:
             book = books.get(name)
             if book is not None and len(series) == len(book.rule.look.of.by):
                 since, worst, value, fired_at, calm_at = numbers

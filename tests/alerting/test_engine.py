@@ -124,6 +124,16 @@ def test_what_no_rule_says_any_more_is_over_with_the_next_start():
     assert ([("handler_errors", RESOLVED)], [(OVER, [])]) == told(outcome)
 
 
+def test_what_has_another_severity_with_the_next_start_is_another_alert():
+    engine, other = make(), make({"handler_errors": {"severity": "low"}}, START + 5)
+    engine.tick(WAVE, START + 1)
+    engine.pass_time(START + 2)
+    changes, notices = told(other.restore(json.loads(json.dumps(engine.pack())), START + 10))
+    assert [("handler_errors", RESOLVED), ("handler_errors", FIRING)] == changes
+    assert [] == notices
+    assert ["low"] == [one.alert.severity for one in other.alerts.firing.values()]
+
+
 @given(st.lists(st.sampled_from([0, 0, 0, 3, 11, 200]), max_size=60), st.integers(0, 60))
 def test_a_restart_makes_no_message_twice_and_loses_none(errors, cut):
     def live(cut: int | None) -> list[tuple[str, int, str]]:

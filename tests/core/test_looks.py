@@ -110,5 +110,7 @@ def test_two_looks_at_the_same_series_keep_them_once():
 def test_a_look_is_known_when_all_it_looks_back_over_was_watched(kind, reach):
     look = rule(look=kind, **EXAMPLES[kind]).look
     series = Series([look], WATCHED, START)
+    assert not series.known(look, START + reach)
+    series.take({}, START)
     assert series.known(look, START + reach)
     assert not reach or not series.known(look, START + reach - 1)

@@ -64,6 +64,13 @@ def test_alerts_are_grouped_by_the_labels_that_are_named():
     assert (("rule", "deep"), ("team", "")) == one.labels
 
 
+def test_without_a_pace_of_its_own_a_route_keeps_severities_apart():
+    labels = [{**LABELS, "severity": severity} for severity in ("critical", "low")]
+    for pace, groups in ((None, 2), (Pace(), 1)):
+        routing = Routing([route("pager", by=("tenant",), pace=pace)], [])
+        assert groups == len({routing.posts(found, 0.0, at(DAY))[0].key for found in labels})
+
+
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_the_pace_is_that_of_the_severity_or_of_the_route(severity):
     labels = {**LABELS, "severity": severity}

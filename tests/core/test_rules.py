@@ -157,7 +157,6 @@ def test_another_evaluator_goes_on_as_if_nothing_had_happened(ticks, cut, wait, 
         now = START + number
         if number == cut:
             second.restore(json.loads(json.dumps(first.pack())))
-            second._now = first._now
         evaluator = first if number < cut else second
         evaluator.take({"depth": {} if value is None else {CHAT: value}}, now)
         changes += [(now, change) for change in evaluator.evaluate(now)]
@@ -170,13 +169,39 @@ def test_what_fires_is_not_over_only_because_a_new_evaluator_has_seen_nothing_ye
     first.take({"errors_total": {CHAT: 20}}, START)
     first.evaluate(START)
     second.restore(first.pack())
+    second.take({}, START + 5)
     changes = {second_: states(second.evaluate(START + second_)) for second_ in range(6, 80)}
     assert {65: [RESOLVED]} == {at: found for at, found in changes.items() if found}
 
 
+def test_what_fires_is_not_over_before_the_first_tick():
+    one = rule(keep=0)
+    first, second = Evaluator([one], WATCHED, START), Evaluator([one], WATCHED, START)
+    first.take({"depth": {CHAT: 20.0}}, START)
+    first.evaluate(START)
+    second.restore(first.pack())
+    assert [] == second.evaluate(START + 1, frozenset({"depth"}))
+    second.take({"depth": {CHAT: 20.0}}, START + 2)
+    assert [] == second.evaluate(START + 2)
+
+
+def test_the_time_in_which_nobody_evaluated_counts_for_nothing():
+    one = rule(wait=100)
+    first, second = Evaluator([one], WATCHED, START), Evaluator([one], WATCHED, START + 1000)
+    first.take({"depth": {CHAT: 20.0}}, START)
+    first.evaluate(START)
+    second.restore(first.pack())
+    second.take({"depth": {CHAT: 20.0}}, START + 1000)
+    assert [] == second.evaluate(START + 1000)
+    for second_ in range(1010, 1110, 10):
+        second.evaluate(START + second_)
+    assert [FIRING] == states(second.active())
+
+
 def test_a_rule_that_is_gone_or_has_other_labels_is_left_out():
     evaluator = Evaluator([rule(by=["tenant"])], WATCHED, START)
-    evaluator.restore([["gone", ["a"], 0, 0, 0, 0, None], ["deep", ["chat", "acme"], 0, 0, 0, 0, None]])
+    states_ = [["gone", ["a"], 0, 0, 0, 0, None], ["deep", ["chat", "acme"], 0, 0, 0, 0, None]]
+    evaluator.restore({"at": START, "states": states_})
     assert [] == evaluator.active()
 
 
