@@ -19,7 +19,7 @@ seconds, so that another host can go on.
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -120,7 +120,7 @@ class Alert:
 
     def pack(self) -> dict[str, Any]:
         """Plain values, to be kept; see `unpack`."""
-        return {**asdict(self), "labels": dict(self.labels)}
+        return {**{name: getattr(self, name) for name in self.__slots__}, "labels": dict(self.labels)}
 
     @classmethod
     def unpack(cls, packed: Mapping[str, Any]) -> "Alert":
