@@ -183,6 +183,19 @@ def test_a_tenant_rule_that_can_be_called():
     assert read({"TENANT": f"{__name__}.tenant_rule"}, {})[0].tenant == f"{__name__}.tenant_rule"
 
 
+@pytest.mark.parametrize("value", [["layer_filling"], "layer_filling", 5, True, None, {5: False}])
+def test_rules_are_a_dictionary_by_name(value):
+    problem = only_problem({"RULES": value})
+    assert ("RULES" in problem.message, "dictionary" in problem.hint) == (True, True)
+
+
+def test_rules_stand_in_the_environment_as_json():
+    settings, problems = read({}, {"HUB_RULES": '{"layer_filling": false, "handler_errors": {"above": 20}}'})
+    assert ({"layer_filling": False, "handler_errors": {"above": 20}}, []) == (settings.rules, problems)
+    assert (DEFAULTS, []) == read({}, {"HUB_RULES": " "})
+    assert "'{layer'" in only_problem({}, {"HUB_RULES": "{layer"}).message
+
+
 def test_one_wrong_value_spoils_no_other():
     settings, problems = read({"INBOX": False, "SWEEP_INTERVAL": "x", "FEED_CLIENTS": 3, "WAT": 1}, {})
     assert (False, 1.0, 3) == (settings.inbox, settings.sweep_interval, settings.feed_clients)

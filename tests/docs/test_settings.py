@@ -27,7 +27,11 @@ def kind(key: str) -> str:
         return next((unit for unit in ("seconds", "bytes", "ms") if f"'{unit}'" in annotation), "count")
     if "pattern" in schema:
         return "address"
-    return "path" if key in DOTTED else {"boolean": "switch", "array": "list", "string": "text", "object": "dictionary"}[schema["type"]]
+    return (
+        "path"
+        if key in DOTTED
+        else {"boolean": "switch", "array": "list", "string": "text", "object": "dictionary"}[schema["type"]]
+    )
 
 
 def bounds(key: str) -> str:
