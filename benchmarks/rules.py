@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 RULES = 50
 #: Series that each rule matches; the target is for the one in the middle.
 SERIES = (50, 200, 800)
-#: Seconds that have passed before anything is measured: the windows are full.
-WARM_UP = 130
+#: Ticks, ten seconds apart, before anything is measured: the windows are full. Then one a second.
+WARM_UP, MEASURED = 14, 20
 BEGIN = 1_000_000_000.0
 LOOKS: tuple[dict[str, Any], ...] = (
     {"look": "level", "of": "ws_connections_active"},
@@ -74,8 +74,8 @@ def _time(series: int) -> tuple[float, float]:
     """Processor seconds that taking a tick's samples and evaluating it take, each the median of some ticks."""
     evaluator, samples = _evaluator(), _samples(series)
     taken, evaluated = [], []
-    for tick in range(WARM_UP + 20):
-        now = BEGIN + tick
+    for tick in range(WARM_UP + MEASURED):
+        now = BEGIN + 10 * min(tick, WARM_UP) + max(0, tick - WARM_UP)
         if tick == WARM_UP:
             gc.collect()
         began = process_time()
