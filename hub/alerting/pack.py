@@ -174,7 +174,8 @@ def read_settings(given: object, watched: Mapping[str, Watched]) -> tuple[list[R
         given, flaws = {}, [_no_dictionary(given)]
     else:
         flaws = [_unknown_switch(name) for name, written in given.items() if _is_lost(name, written)]
-    off = {name for name, written in given.items() if written is False} | {name for name in OFF if not given.get(name)}
+    off = {name for name, written in given.items() if written is False}
+    off |= {name for name in OFF if given.get(name) is not True}
     changed = {name: written for name, written in given.items() if not isinstance(written, bool)}
     rules, found = read_rules({name: _merged(name, written) for name, written in changed.items()}, watched, PLACE)
     known = {rule.name for rule in rules}

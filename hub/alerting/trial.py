@@ -33,6 +33,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from hub.alerting.pack import read_settings
@@ -44,6 +45,8 @@ from hub.core.series import HISTOGRAM, Values, Watched
 BEGIN = 1_000_000_000.0
 #: Samples that one series may have.
 MAX_SAMPLES = 100_000
+#: Seconds between two looks where samples are further apart.
+LOOK = 10.0
 STATES = (INACTIVE, PENDING, FIRING)
 
 _VALUE = re.compile(r"(_|-?\d+(?:\.\d+)?)(?:x(\d{1,6}))?")
@@ -101,15 +104,22 @@ class Trial:
     def run(self, rules: list[Rule], watched: Mapping[str, Watched]) -> list[str]:
         """Run it. Returns what was otherwise than expected."""
         evaluator = Evaluator(rules, watched, BEGIN)
-        waiting = sorted(self.expectations, key=lambda one: one.at)
         failures = []
-        for step in range(int(waiting[-1].at // self.step) + 1):
-            now = BEGIN + step * self.step
-            evaluator.take(self._samples(step), now)
-            evaluator.evaluate(now)
-            while waiting and waiting[0].at < (step + 1) * self.step:
+        waiting = sorted(self.expectations, key=lambda one: one.at)
+        for now in self._moments(waiting[-1].at):
+            step, begins = divmod(now, self.step)
+            if not begins:
+                evaluator.take(self._samples(int(step)), BEGIN + now)
+            evaluator.evaluate(BEGIN + now)
+            while waiting and waiting[0].at <= now:
                 failures.append(waiting.pop(0).failure(evaluator.active()))
         return [failure for failure in failures if failure is not None]
+
+    def _moments(self, until: float) -> list[float]:
+        """When it is looked at: at each sample, at each expectation, and in between as often as in reality."""
+        steps = [step * self.step for step in range(int(until // self.step) + 1)]
+        pauses = [begin + pause * LOOK for begin in steps for pause in range(1, ceil(self.step / LOOK))]
+        return sorted({*steps, *pauses, *(one.at for one in self.expectations)})
 
     def _samples(self, step: int) -> dict[str, dict[Values, Any]]:
         samples: dict[str, dict[Values, Any]] = {}

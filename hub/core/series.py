@@ -25,12 +25,12 @@ Samples = Mapping[Values, Any]
 
 Total = TypeVar("Total")
 
-#: Parts that a window slides in: a window is at most one of them too short, never too long.
-PARTS = 60
+#: Parts that a window slides in: a window is at most one of them too short, never too long. Buckets take more memory.
+PARTS, SPREAD_PARTS = 60, 20
 #: No part is shorter, in seconds.
 SHORTEST_PART = 0.25
 #: Series that one selection keeps; what comes beyond is not looked at, and counted in `Track.refused`.
-MAX_SERIES = 20_000
+MAX_SERIES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Track:
         self._kind = watched.kind
         self._labels = watched.labels
         self._places = tuple(watched.labels.index(label) for label in selection.by)
-        self._part = max(SHORTEST_PART, window / PARTS)
+        self._part = max(SHORTEST_PART, window / (SPREAD_PARTS if watched.kind == HISTOGRAM else PARTS))
         self._length = int(reach / self._part) + 2
         self._known: dict[Values, Values | None] = {}
 

@@ -63,6 +63,11 @@ def test_what_is_changed_wrongly_stays_as_it_is_and_is_said():
     assert [10.0] == [rule.threshold for rule in found if rule.name == "handler_errors"]
 
 
+def test_what_is_off_and_changed_wrongly_stays_off():
+    found, [_] = read_settings({"node_lost": {"above": "many"}}, WATCHED)
+    assert "node_lost" not in [rule.name for rule in found]
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

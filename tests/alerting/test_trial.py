@@ -61,6 +61,15 @@ def test_what_is_not_says_when_what_and_how():
     assert ["at 0 s handler_errors is inactive, not firing"] == outcome({}, values="10")
 
 
+def test_between_samples_far_apart_it_is_looked_at_as_in_reality():
+    series = {"metric": "ws_inbound_backlog_messages", "labels": {"consumer": "chat"}, "values": "2000x3"}
+    expect = [
+        {"at": at, "rule": "inbound_backlog", "state": state} for at, state in ((29.5, "pending"), (30, "firing"))
+    ]
+    trial = {"step": 300, "series": [series], "expect": expect}
+    assert [("tests[0]", [])] == list(try_rules({"tests": [trial]}, WATCHED))
+
+
 def test_own_rules_are_tried_beside_the_pack():
     own = {
         "look": "level", "of": "ws_connections_active", "above": 1, "severity": "low", "summary": "{value}",
