@@ -97,8 +97,8 @@ test-frontend: install  ## The page's own tests
 	@$(NPM) test
 
 .PHONY: test-python
-test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks some)
-	@$(CLEAN_ENV) $(BIN)/python -m pytest $(ARGS)
+test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks some, ARGS=-n0: one by one)
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 .PHONY: test-fast
 test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow (ARGS=-n0: one by one)

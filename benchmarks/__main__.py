@@ -10,7 +10,10 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.accounting import measure_accounting
+from benchmarks.detectors import measure_idle, measure_shares
 from benchmarks.figures import Measurement
+from benchmarks.flags import measure_flags
+from benchmarks.layers import measure_layers
 from benchmarks.load import LoadClient
 from benchmarks.machine import Machine, describe_machine
 from benchmarks.memory import measure_memory
@@ -33,6 +36,8 @@ class What(StrEnum):
     MEMORY = "memory"
     PRESENCE = "presence"
     RULES = "rules"
+    DETECTORS = "detectors"
+    FLAGS = "flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,21 @@ class Scale:
     presence_minutes: int
     beating: tuple[int, float]
     rules_rounds: int
+    detectors: Effort
+    idle: tuple[int, float]
+    layer_messages: int
+    storm: tuple[int, float]
 
 
 WHOLE = Scale(
     Effort(1.0, 5), accounting_pairs=10_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=2,
     presence_rounds=3, presence_minutes=2, beating=(8_000, 20.0), rules_rounds=5,
+    detectors=Effort(0.5, 5), idle=(1_000, 20.0), layer_messages=2_000, storm=(10_000, 60.0),
 )  # fmt: skip
 QUICK = Scale(
     Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=1_000, memory_rounds=1,
     presence_rounds=1, presence_minutes=1, beating=(2_000, 4.0), rules_rounds=1,
+    detectors=Effort(0.2, 1), idle=(200, 3.0), layer_messages=500, storm=(1_000, 6.0),
 )  # fmt: skip
 
 
@@ -70,15 +81,21 @@ class Run:
     scale: Scale
     client: LoadClient
 
-    def measure(self, what: What) -> Measurement:
+    def measure(self, what: What) -> Iterator[Measurement]:
         measure: dict[What, Callable[[], Measurement]] = {
             What.ACCOUNTING: self._measure_accounting,
             What.SCRAPE: self._measure_scrape,
             What.MEMORY: self._measure_memory,
             What.PRESENCE: self._measure_presence,
             What.RULES: self._measure_rules,
+            What.FLAGS: self._measure_flags,
         }
-        return measure[what]() if what in measure else self._measure_throughput(Workload(what))
+        if what is What.DETECTORS:
+            yield from self._measure_detectors()
+        elif what in measure:
+            yield measure[what]()
+        else:
+            yield self._measure_throughput(Workload(what))
 
     def _measure_throughput(self, workload: Workload) -> Measurement:
         return measure_throughput(workload, self.kinds, self.machine, self.scale.load, self.client)
@@ -102,6 +119,16 @@ class Run:
     def _measure_rules(self) -> Measurement:
         return measure_rules(self.machine, self.scale.rules_rounds)
 
+    def _measure_detectors(self) -> Iterator[Measurement]:
+        scale, machine = self.scale, self.machine
+        pairs, rounds = scale.accounting_pairs, scale.accounting_rounds
+        yield measure_shares(self.kinds, machine, pairs, rounds, scale.detectors, self.client)
+        yield measure_idle(self.kinds, machine, *scale.idle, self.client)
+        yield measure_layers(machine, scale.layer_messages, scale.detectors.rounds)
+
+    def _measure_flags(self) -> Measurement:
+        return measure_flags(self.kinds, self.machine, *self.scale.storm)
+
 
 def main() -> int:
     options = _parse()
@@ -122,9 +149,9 @@ def main() -> int:
 def _measure_all(run: Run, choice: list[What]) -> Iterator[Measurement]:
     for what in What:
         if what in choice:
-            measurement = run.measure(what)
-            print(render_measurement(measurement), flush=True)
-            yield measurement
+            for measurement in run.measure(what):
+                print(render_measurement(measurement), flush=True)
+                yield measurement
 
 
 def _parse() -> argparse.Namespace:
@@ -137,7 +164,7 @@ def _parse() -> argparse.Namespace:
         "--server", nargs="+", type=ServerKind, choices=list(ServerKind), default=list(ServerKind), metavar="SERVER",
         help=f"only on some of {', '.join(ServerKind)}",
     )  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="a look of less than two minutes; figures are rough")
+    parser.add_argument("--quick", action="store_true", help="a look of some three minutes; figures are rough")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything to FILE")
     return parser.parse_args()
 

@@ -22,6 +22,7 @@ from benchmarks.apps import Application, Echo, Message, Side, build_application,
 from benchmarks.children import Child
 from benchmarks.figures import Measurement, Row, Spread, Verdict
 from benchmarks.machine import Machine, pin
+from hub.core.control import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,25 +87,34 @@ def main() -> None:
 
 
 async def _time_all(pairs: int, rounds: int) -> dict[str, list[float]]:
-    applications = {variant: _build(variant) for variant in Variant}
+    applications = {variant: build(variant) for variant in Variant}
     costs: dict[str, list[float]] = {variant: [] for variant in Variant}
     for application in applications.values():
-        await _time_pairs(application, pairs // 10)
+        await time_pairs(application, pairs // 10)
     for _ in range(rounds):
         for variant, application in applications.items():
-            costs[variant].append(await _time_pairs(application, pairs))
+            costs[variant].append(await time_pairs(application, pairs))
     return costs
 
 
-async def _time_pairs(application: Application, pairs: int) -> float:
-    """Send `pairs` frames over one connection and return the processor seconds per frame that came back."""
+async def time_pairs(application: Application, pairs: int, query: bytes = b"") -> float:
+    """
+    Send frames over one connection.
+
+    Args:
+        pairs: How many; each is expected back.
+        query: That of the connection's URL.
+
+    Returns:
+        Processor seconds per frame that came back.
+    """
     frames: asyncio.Queue[Message] = asyncio.Queue()
     echoed = asyncio.Event()
     remaining = pairs
 
     async def send(message: Message) -> None:
         nonlocal remaining
-        if message["type"] == "websocket.send":
+        if message["type"] == "websocket.send" and not message["text"].startswith(MARK):
             remaining -= 1
             if not remaining:
                 echoed.set()
@@ -114,7 +124,7 @@ async def _time_pairs(application: Application, pairs: int) -> float:
         frames.put_nowait(dict(FRAME))
     gc.collect()
     began = process_time()
-    connection = asyncio.ensure_future(application(_make_scope(), frames.get, send))
+    connection = asyncio.ensure_future(application(_make_scope(query), frames.get, send))
     # A connection that ends before the last frame came back has failed: say so instead of waiting for ever.
     connection.add_done_callback(lambda _: echoed.set())
     await echoed.wait()
@@ -127,11 +137,12 @@ async def _time_pairs(application: Application, pairs: int) -> float:
     return elapsed / pairs
 
 
-def _make_scope() -> dict[str, Any]:
-    return {"type": "websocket", "path": PATH, "query_string": b"", "headers": [], "subprotocols": []}
+def _make_scope(query: bytes) -> dict[str, Any]:
+    return {"type": "websocket", "path": PATH, "query_string": query, "headers": [], "subprotocols": []}
 
 
-def _build(variant: Variant) -> Application:
+def build(variant: Variant) -> Application:
+    """Build a variant. Django must be configured."""
     builders: dict[Variant, Callable[[], Application]] = {
         Variant.RAW: lambda: echo_raw,
         Variant.BARE: lambda: build_application(Side.BARE),

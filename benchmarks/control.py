@@ -1,14 +1,15 @@
 """
 The benchmarked server's back door, two HTTP paths ahead of the application.
 
-`/-/memory` collects garbage and answers with the resident size; `/-/delay` answers with the longest delay of the event
-loop since it was asked before (and begins to watch when asked for the first time). WebSocket scopes pass untouched.
+`/-/memory` collects garbage and answers with the resident size; `/-/processor` answers with the processor time of the
+process, all threads; `/-/delay` answers with the longest delay of the event loop since it was asked before (and begins
+to watch when asked for the first time). WebSocket scopes pass untouched.
 """
 
 import asyncio
 import gc
 import json
-from time import perf_counter
+from time import perf_counter, process_time
 
 import psutil
 
@@ -26,6 +27,8 @@ class Control:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == "/-/memory":
             await _answer(send, {"rss": _read_memory()})
+        elif scope["type"] == "http" and scope["path"] == "/-/processor":
+            await _answer(send, {"seconds": process_time()})
         elif scope["type"] == "http" and scope["path"] == "/-/delay":
             await _answer(send, {"delay": self._read_delay()})
         else:

@@ -1,5 +1,6 @@
 """The Django project that every benchmarked server runs: SQLite in a file, the in-memory channel layer."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import django
@@ -9,13 +10,14 @@ from django.core.management import call_command
 SECRET_KEY = "benchmarks only; this server listens on the loopback interface and is gone in a minute"
 
 
-def configure(folder: Path, *, monitored: bool) -> None:
+def configure(folder: Path, *, monitored: bool, hub: Mapping[str, object] | None = None) -> None:
     """
     Set up Django for this process, with a database of its own that holds one user.
 
     Args:
         folder: Where the SQLite file goes; it must exist.
         monitored: Whether `hub` is among the installed apps.
+        hub: `settings.HUB`; by default everything is as it comes.
     """
     settings.configure(
         SECRET_KEY=SECRET_KEY,
@@ -29,6 +31,7 @@ def configure(folder: Path, *, monitored: bool) -> None:
         CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
         TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
         USE_TZ=True,
+        HUB=dict(hub or {}),
     )
     django.setup()
     call_command("migrate", run_syncdb=True, verbosity=0)

@@ -60,6 +60,10 @@ class Server:
         """The resident size in bytes, after a garbage collection."""
         return int(json.loads(self.get("/-/memory"))["rss"])
 
+    def read_processor(self) -> float:
+        """Its processor time up to now, in seconds; asking costs about a millisecond."""
+        return float(json.loads(self.get("/-/processor"))["seconds"])
+
     def read_delay(self) -> float:
         """The longest delay of the event loop, in seconds, since this was asked before."""
         return float(json.loads(self.get("/-/delay"))["delay"])
@@ -93,6 +97,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("side")
     parser.add_argument("--core", type=int, required=True)
     parser.add_argument("--series", type=Path, help="an exposition whose series prometheus_client shall hold")
+    parser.add_argument("--hub", type=json.loads, default={}, help="settings.HUB, as JSON")
     return parser.parse_args()
 
 
@@ -101,7 +106,7 @@ def _build(options: argparse.Namespace, folder: Path) -> Any:
 
     if options.kind is ServerKind.DAPHNE:
         import daphne.server  # noqa: F401  installs Twisted's asyncio reactor, which must come first
-    configure(folder, monitored=options.side == "monitored")
+    configure(folder, monitored=options.side == "monitored", hub=options.hub)
     from benchmarks.apps import Side, build_application
     from benchmarks.control import Control
     from benchmarks.scrape import build_prometheus

@@ -59,6 +59,9 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     slow_threshold_ms: Annotated[
         Milliseconds, _setting("What takes longer is slow.", env="WEBSOCKET_SLOW_CONSUMER_THRESHOLD_MS")
     ] = 500.0
+    slow_members: Annotated[bool, _setting("On: events and rows of slowness say who is connected, by id and name.")] = (
+        False
+    )
     layers: Annotated[bool, _setting("Off: channel layers stay as they are configured.")] = True
     rejoin_groups: Annotated[
         bool, _setting("On: a live connection that its channel layer lets fall out of a group is put back.")

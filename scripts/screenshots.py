@@ -1,5 +1,5 @@
 """
-Take the screenshots of the README: a real site, the demo's traffic, a real Chromium.
+Take the screenshots of README and docs: a real site, the demo's traffic, a real Chromium; and then, real trouble.
 
     make screenshots ARGS='--seconds 120'
 """
@@ -12,12 +12,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from argparse import ArgumentParser
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from websockets.sync.client import ClientConnection, connect
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -53,12 +56,22 @@ SHOTS = (
     Shot("presence", 1440, 1000, selector="[data-testid=presence]"),
     Shot("consumers", 1440, 1000, selector="section:has(> .table-scroll)"),
 )
+#: Those of trouble.
+TROUBLE = tuple(
+    Shot(f"{panel}-{scheme}", 1440, 1000, scheme, f"[data-testid={panel}]")
+    for panel in ("slow", "dropped")
+    for scheme in ("light", "dark")
+)
+#: Screens of the kitchen that hang, seconds that the bank does not answer, and seconds until the shop is in trouble.
+SCREENS = 3
+PATIENCE = 300
+SINKING = 15
 
 
 @contextmanager
 def site(folder: Path) -> Iterator[tuple[Server, str]]:
     """Run a site with data of its own; yields it with an operator's password."""
-    server = make_server(DAPHNE, "hub.asgi:application", folder=folder, env={})
+    server = make_server(DAPHNE, "scripts.trouble:application", folder=folder, env={})
     server.manage("migrate", "-v", "0")
     password = server.manage("hub_operator", OPERATOR, "--operate").rpartition(" ")[2].strip()
     with server:
@@ -75,6 +88,47 @@ def traffic(server: Server) -> Iterator[None]:
     finally:
         running.terminate()
         running.wait(30)
+
+
+def keep_ordering(orders: ClientConnection, over: threading.Event) -> None:
+    """Send the kitchen 25 orders a second."""
+    while not over.wait(1):
+        orders.send("order 25")
+
+
+@contextmanager
+def trouble(server: Server) -> Iterator[None]:
+    """
+    Bring the shop into trouble, for as long as the pictures take.
+
+    What blocks all of the process is over when it begins; a consumer that waits for its bank, a client that does not
+    read and a kitchen whose screens hang are not.
+    """
+    with ExitStack() as stack:
+
+        def customer(tenant: str, consumer: str, **options: Any) -> ClientConnection:
+            url = f"{server.ws_url}/shop/{tenant}/{consumer}/"
+            return stack.enter_context(connect(url, close_timeout=1, compression=None, **options))
+
+        # Without a queue for what nobody reads, it stays where it is.
+        asleep = customer("globex", "prices", max_queue=1)
+        screens = [customer("acme", "kitchen") for _ in range(SCREENS)]
+        orders, checkout = customer("acme", "kitchen"), customer("initech", "checkout")
+        search, invoices = customer("globex", "search"), customer("umbrella", "invoices")
+        for screen in screens:
+            screen.send(f"hang {PATIENCE}")
+        checkout.send(str(PATIENCE))
+        asleep.send("20")
+        search.send("1.4")
+        invoices.send("2.5")
+        over = threading.Event()
+        ordering = threading.Thread(target=keep_ordering, args=(orders, over), daemon=True)
+        # Before the connections are closed, and in this order.
+        stack.callback(ordering.join)
+        stack.callback(over.set)
+        ordering.start()
+        time.sleep(SINKING)
+        yield
 
 
 def log_in(page: Page, server: Server, password: str) -> None:
@@ -108,7 +162,7 @@ def take(browser: Browser, shot: Shot, state: Any) -> Path:
     page.wait_for_selector("[data-testid=event-row]")
     page.wait_for_timeout(2500)
     path = IMAGES / f"{shot.name}.png"
-    target = page if shot.selector is None else shown(page, shot.selector)
+    target: Any = page if shot.selector is None else shown(page, shot.selector)
     target.screenshot(path=path)
     context.close()
     return path
@@ -124,9 +178,14 @@ def take_login(browser: Browser, server: Server) -> Path:
     return path
 
 
+def told(path: Path) -> None:
+    """Say what has been taken."""
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB", flush=True)
+
+
 def main() -> None:
     """Take them all."""
-    parser = ArgumentParser(description="Take the screenshots of the README.")
+    parser = ArgumentParser(description="Take the screenshots of README and docs.")
     parser.add_argument("--seconds", type=float, default=75.0, help="traffic before the first one (default: 75)")
     seconds = parser.parse_args().seconds
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -136,8 +195,12 @@ def main() -> None:
             context = browser.new_context()
             log_in(context.new_page(), server, password)
             state = {"url": f"{server.url}/", "cookies": context.storage_state()}
-            for path in [take_login(browser, server), *(take(browser, shot, state) for shot in SHOTS)]:
-                print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} KiB")
+            told(take_login(browser, server))
+            for shot in SHOTS:
+                told(take(browser, shot, state))
+            with trouble(server):
+                for shot in TROUBLE:
+                    told(take(browser, shot, state))
 
 
 if __name__ == "__main__":

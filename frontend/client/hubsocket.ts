@@ -68,7 +68,7 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 const EVENTS = ["open", "message", "error", "close", "reconnecting", "reconnect"] as const;
-const WAKERS = ["online", "offline", "pageshow", "resume", "visibilitychange"];
+const WAKERS = ["online", "offline", "pagehide", "pageshow", "resume", "visibilitychange"];
 /** Seconds within which frames that were handled are confirmed; the hub allows 0.1. */
 const CONFIRM = 0.08;
 /** Silence, in heartbeat intervals, that makes a connection suspect: one answer is missing. */
@@ -164,6 +164,8 @@ export class HubSocket extends EventTarget {
   /** Undefined: unknown. */
   #negotiated: boolean | undefined;
   #suspect = false;
+  /** The page is being left: what is still to be done may never be. */
+  #leaving = false;
   #interval = 30;
   #heardAt = 0;
   #beatAt = 0;
@@ -269,6 +271,7 @@ export class HubSocket extends EventTarget {
   close(code?: number, reason?: string): void {
     // What waits for a sign of life only is sent now, as a WebSocket sends what it has buffered.
     if (this.#isOpen) this.#flush(true);
+    this.#confirm();
     this.#socket.close(code, reason);
     if (this.#closing || this.#ended) return;
     this.#closing = true;
@@ -319,6 +322,7 @@ export class HubSocket extends EventTarget {
 
   /** Nobody is at the other end: end the connection as the browser would if it knew. */
   #abandon(): void {
+    this.#confirm();
     this.#live = false;
     this.#socket.close();
     this.#failed();
@@ -416,7 +420,10 @@ export class HubSocket extends EventTarget {
   /** The page is looked at, the network is back, or the like. */
   #wake = ({ type }: Event): void => {
     const hidden = globalThis.document?.hidden;
-    if (this.#cancelRetry) {
+    if (type.startsWith("page")) this.#leaving = type === "pagehide";
+    // Its browser closes the connection, or keeps it unread, and nobody tells.
+    if (this.#leaving) this.#confirm();
+    else if (this.#cancelRetry) {
       if (type === "online" || (type !== "offline" && !hidden)) this.#retry();
     } else if (this.#negotiated && this.#isOpen) {
       // The network changed, or the page was frozen: the connection may be gone, and nobody told.
@@ -472,13 +479,15 @@ export class HubSocket extends EventTarget {
 
   #deliver({ data, origin, lastEventId }: MessageEvent): void {
     const socket = this.#socket;
+    // Before: who closes in its handler has processed it.
+    if (this.#negotiated) this.#count++;
     this.dispatchEvent(
       new MessageEvent("message", { data: this.#negotiated ? unescaped(data) : data, origin, lastEventId }),
     );
     if (!this.#negotiated || socket !== this.#socket || !this.#isOpen) return;
-    this.#count++;
     // Frames arrive also where timers are slowed down: a heartbeat that is due goes out with them.
     if (now() - this.#beatAt > this.#interval * LATE) this.#beat();
+    else if (this.#leaving) this.#confirm();
     else this.#confirmSoon();
   }
 

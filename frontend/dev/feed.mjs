@@ -24,7 +24,7 @@ const now = () => Date.now() / 1000;
 
 // --- numbers -------------------------------------------------------------------------------------------------------
 
-const TOPICS = ["totals", "consumers", "presence", "nodes", "metrics"];
+const TOPICS = ["totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics"];
 const KINDS = ["chat.consumers.ChatConsumer", "market.ticker.TickerConsumer", "fleet.telemetry.TelemetryConsumer"];
 const OLD = "legacy.consumers.LegacyNotificationsConsumer";
 const TENANTS = ["acme", "globex", "initech", "umbrella", ""];
@@ -191,6 +191,101 @@ function members(hub, query) {
   return { type: "members", ref: query.ref, at: now(), members: page, total: found.length, next };
 }
 
+// --- trouble ---------------------------------------------------------------------------------------------------------
+
+/** Each becomes slow every so many seconds, for so long: some are open, some are over, whenever one looks. */
+const EPISODES = [
+  episode("handler", KINDS[0], "acme", "4211", [75, 60], {
+    message: "chat.say",
+    file: "acme/chat/history.py",
+    line: 48,
+    function: "read_page",
+    waits: "acme/chat/consumers.py:31 chat_say > acme/chat/history.py:48 read_page",
+    waiting: 7,
+  }),
+  episode("client", KINDS[1], "globex", "977", [140, 95], {
+    frames_behind: 214,
+    silent_seconds: 2.4,
+    unsent_bytes: 65_536,
+    kernel_bytes: 2_417_000,
+    unknown: "time in send: this server's never waits",
+  }),
+  episode("queue", KINDS[2], "initech", "1308", [50, 9], { message: "telemetry.report", waiting: 41 }),
+  episode("loop", KINDS[0], "acme", "4090", [170, 1.4], {
+    file: "acme/chat/render.py",
+    line: 112,
+    function: "to_html",
+    waits: "acme/chat/render.py:112 to_html",
+  }),
+  episode("sync_thread", OLD, "umbrella", "", [230, 3.1], {
+    file: "legacy/reports.py",
+    line: 17,
+    function: "render_all",
+  }),
+];
+
+function episode(cause, consumer, tenant, connection, [every, lasts], details) {
+  return { cause, consumer, tenant, connection, every, lasts, details };
+}
+
+/** Open ones first, the worst of them at the top; before its threshold has passed nobody knows of an episode. */
+function slow(hub, tenant) {
+  const rows = EPISODES.map(({ every, lasts, ...episode }) => {
+    const age = now() % every;
+    const since = now() - age;
+    const over = age >= lasts;
+    const [lasted, closed_at] = over ? [lasts, since + lasts] : [null, null];
+    return { ...episode, node: "web-1", since, seconds: Math.min(age, lasts), threshold: 0.5, lasted, closed_at };
+  });
+  return rows
+    .filter((row) => hub.items.length > 0 && row.seconds > row.threshold && mayKnow(row, tenant))
+    .sort((a, b) => (a.closed_at !== null) - (b.closed_at !== null) || b.seconds - a.seconds);
+}
+
+const mayKnow = (row, tenant) => tenant === null || row.tenant === tenant;
+
+/** Each loses so many messages a second, every so many seconds, for so long. */
+const LOSSES = [
+  loss("over_capacity", KINDS[0], "acme", [12, 90, 25], { group: "chat.lobby", channels: 12, connections: 12 }),
+  loss("expired", KINDS[1], "globex", [2, 400, 20], { channel: "specific.5b0c7d1e!a91f", channels: 1 }),
+  loss("after_close", KINDS[2], "initech", [0.2, 30, 30], {}),
+];
+
+function loss(reason, consumer, tenant, [rate, every, lasts], place) {
+  const nowhere = { group: "", channel: "", channels: 0, connection: "", connections: 0 };
+  return { reason, consumer, tenant, rate, every, lasts, ...nowhere, ...place };
+}
+
+function dropped(hub, tenant) {
+  const all = hub.items.length === 0 ? [] : LOSSES.map((one) => lossAt(hub, one));
+  const known = all.filter((row) => row.messages > 0 && mayKnow(row, tenant));
+  const named = (row) => ({ consumer: row.consumer, tenant: row.tenant, ...counted(row) });
+  const recent = known.filter((row) => row.channels > 0).map(({ rate, last_at, ...drop }) => drop);
+  return { reasons: known.map(counted), rows: known.map(named), recent, gaps: 0 };
+}
+
+const counted = ({ reason, messages, rate, last_at }) => ({ reason, messages, rate, last_at });
+
+function lossAt(hub, { rate, every, lasts, ...whose }) {
+  const age = now() % every;
+  const since = now() - age;
+  const at = Math.min(now(), since + lasts);
+  const bursts = Math.floor((since - hub.startedAt) / every);
+  const messages = Math.max(0, Math.round(rate * (bursts * lasts + at - since)));
+  return { ...whose, node: "web-1", layer: "", messages, rate: age < lasts ? rate : 0, last_at: at, since, at };
+}
+
+/** One queue for all of the process, as in channels_redis: it is full while messages are lost. */
+function layers(hub) {
+  const { rate } = lossAt(hub, LOSSES[0]);
+  const fullest = rate > 0 ? 1 : 0.11 + 0.06 * wave(now(), 40);
+  const [depth, oldest] = [Math.round(fullest * 100), fullest * 4.2];
+  const whose = { channel: "", consumer: "", tenant: "" };
+  return [
+    { layer: "default", backend: "RedisChannelLayer", node: "web-1", depth, oldest, capacity: 100, fullest, ...whose },
+  ];
+}
+
 // --- one run of a hub ----------------------------------------------------------------------------------------------
 
 function boot(items, startedAt, withPast) {
@@ -319,6 +414,9 @@ function part(hub, topic, tenant) {
   if (topic === "totals") return { ...head, totals: sum(numbers, at), items };
   if (topic === "consumers") return { ...head, consumers: rows };
   if (topic === "presence") return { ...head, presence: presence(hub, tenant) };
+  if (topic === "slow") return { ...head, slow: slow(hub, tenant) };
+  if (topic === "dropped") return { ...head, dropped: dropped(hub, tenant) };
+  if (topic === "layers") return { ...head, layers: layers(hub) };
   if (topic === "nodes") return { ...head, nodes: nodes(hub) };
   return { ...head, metrics: metrics(hub) };
 }

@@ -354,6 +354,7 @@ class HubSocket:
         self._closing = True
         self._inbox.lift()
         if self._open:
+            await self._keeper.say_last()
             await self._connection.close(code, reason)
         else:
             self._runner.cancel()

@@ -143,6 +143,13 @@ class Control:
             return encode("confirm", count=self.count)
         return None
 
+    def last(self) -> str | None:
+        """What has to be sent before a close of ours: a confirm of what was taken; None if all is confirmed."""
+        if self._confirm_due == math.inf:
+            return None
+        self._confirm_due = math.inf
+        return encode("confirm", count=self.count)
+
     def _heartbeat(self, now: float, wall: float) -> str:
         fields: dict[str, float] = {"sent_at": round(wall, 3), "lag": round(self._lag(), 4), "count": self.count}
         if self._echo is not None:

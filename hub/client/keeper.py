@@ -8,6 +8,9 @@ from websockets.exceptions import ConnectionClosed
 from hub.client.control import Control
 from hub.clock import SYSTEM
 
+#: What is said last keeps nobody from closing for longer.
+LAST_SECONDS = 1.0
+
 
 class Keeper:
     """The control frames of one connection, sent when `Control` says that they are due."""
@@ -49,12 +52,18 @@ class Keeper:
 
     async def say_due(self, now: float) -> bool:
         """Send the control frame that is due, if one is. Returns False when the connection has ended."""
-        frame = self._control.due(now, SYSTEM.wall())
+        # A server that reads nothing must not keep us from seeing that it says nothing either.
+        return await self._say(self._control.due(now, SYSTEM.wall()), self._control.interval)
+
+    async def say_last(self) -> None:
+        """Confirm what was taken, before the connection is closed from here."""
+        await self._say(self._control.last(), LAST_SECONDS)
+
+    async def _say(self, frame: str | None, seconds: float) -> bool:
         if frame is None:
             return True
         try:
-            # A server that reads nothing must not keep us from seeing that it says nothing either.
-            async with asyncio.timeout(self._control.interval):
+            async with asyncio.timeout(seconds):
                 await self._connection.send(frame)
         except ConnectionClosed:
             return False

@@ -15,13 +15,16 @@ the answer to each of the client's), ``probe`` (``at``; to be answered with a he
 client's next heartbeat brings it back as ``echo``, with ``held``, the seconds since it came, so that the hub measures
 the round trip by its own clock. Client to server: ``heartbeat`` (``sent_at``: seconds since the epoch, ``hidden``:
 whether the page is, ``lag``: age of the page's queue in seconds, ``count``, ``echo``, ``held``), ``confirm``
-(``count``). ``count``: ordinary frames of the connection that the client has processed.
+(``count``). ``count``: ordinary frames of the connection that the client has processed. Before a client closes a
+connection itself it confirms what it has processed: what is unconfirmed then never will be.
 """
 
 import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from hub.core.delivery import RECEIVED
 
 VERSION = 1
 #: What the client adds to the query of its URL.
@@ -61,6 +64,8 @@ class Negotiated:
     Attributes:
         frames_sent: Ordinary frames sent to it since accept.
         frames_confirmed: Of these, processed by the client.
+        fate: What became of the frames that were never confirmed, once that is decided (`hub.core.delivery`).
+        counted: What the ledger has counted as confirmed, and as in flight.
         heartbeat_at: When its last heartbeat came, in monotonic seconds; zero before the first.
         confirmed_at: When its last confirm came.
         missed: Heartbeats missed since the last sign of life.
@@ -71,12 +76,15 @@ class Negotiated:
     """
 
     __slots__ = (
-        "confirmed_at", "frames_confirmed", "frames_sent", "heartbeat_at", "hidden", "lag", "missed", "probe", "rtt",
+        "confirmed_at", "counted", "fate", "frames_confirmed", "frames_sent", "heartbeat_at", "hidden", "lag",
+        "missed", "probe", "rtt",
     )  # fmt: skip
 
     def __init__(self, probe: Callable[[], None]) -> None:
         self.frames_sent = 0
         self.frames_confirmed = 0
+        self.fate: str | None = None
+        self.counted = (0, 0)
         self.heartbeat_at = 0.0
         self.confirmed_at = 0.0
         self.missed = 0
@@ -84,6 +92,16 @@ class Negotiated:
         self.lag: float | None = None
         self.rtt: float | None = None
         self.probe = probe
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the client confirms frames: one that never answered the hello is as good as a plain one."""
+        return self.heartbeat_at > 0
+
+    @property
+    def in_flight(self) -> int:
+        """Frames that were sent and that the client may still confirm."""
+        return 0 if self.fate else self.frames_sent - self.frames_confirmed
 
     def heartbeat(self, beat: Heartbeat, now: float) -> float | None:
         """
@@ -111,6 +129,13 @@ class Negotiated:
             raise ValueError(f"{count} frames confirmed, {self.frames_confirmed} before, of {self.frames_sent} sent")
         if count > self.frames_confirmed:
             self.frames_confirmed, self.confirmed_at = count, now
+
+    def decide(self, fate: str) -> int:
+        """The connection is no more: nothing is in flight. Returns how many frames it was until now."""
+        frames, self.fate = self.in_flight, fate
+        if fate == RECEIVED:
+            self.frames_confirmed += frames
+        return frames
 
 
 def is_control(text: str) -> bool:

@@ -1,13 +1,44 @@
 """
-Delivery: how far behind the other end of a connection is.
+Delivery: how far behind the other end of a connection is, and what became of what it never confirmed.
 
 What was handed over, in frames or in bytes, is *outstanding* until the other end acknowledges it. A `Trail` remembers
 how much had been handed over at which look, and so knows how old the oldest is that is still outstanding, without
 anybody having to note when each frame went out.
+
+When the connection has ended, the frames that its client never confirmed have a *fate*. They were received if the
+client answered a close frame of ours, which travelled behind them (RFC 6455, section 5.5.1, over TCP). They are lost
+if the client itself has closed, for it confirms before that what it has processed, or if the connection broke off.
+Else nobody can know.
 """
+
+#: How a connection parts: its client has closed it, or it broke off; it was closed from here. None: neither, as the
+#: consumer or the server has given it up.
+LEFT, CLOSED = "left", "closed"
+#: What became of our close frame: the client has answered it; it may still; it never will.
+ANSWERED, AWAITED, GONE = "answered", "awaited", "gone"
+#: What became of frames that were never confirmed: received all the same; lost; nobody knows.
+RECEIVED, UNCONFIRMED, UNKNOWN = "received", "unconfirmed", "unknown"
 
 #: Looks that one trail remembers; beyond, every second one is let go and the age is known less precisely.
 MAX_MARKS = 32
+
+
+def fate_of(parting: str | None, answer: str | None) -> str | None:
+    """
+    What became of the frames that a client never confirmed.
+
+    Args:
+        parting: How its connection parts.
+        answer: What became of our close frame; None: nobody can know.
+
+    Returns:
+        Their fate; None: it is not decided yet.
+    """
+    if parting != CLOSED:
+        return UNCONFIRMED if parting == LEFT else UNKNOWN
+    if answer == AWAITED:
+        return None
+    return {ANSWERED: RECEIVED, GONE: UNCONFIRMED}.get(answer or "", UNKNOWN)
 
 
 class Trail:

@@ -14,6 +14,8 @@ from hub.core.ledger import UNKNOWN
 
 #: How full a queue is when the layer begins to fill, and when it is calm again, of its capacity.
 FILLING_FROM, CALM_BELOW = 0.8, 0.5
+#: Seconds for which a look at a queue holds.
+SEEN_TRUSTED = 3.0
 #: Channels of one loss that are remembered: enough to say how many connections it struck.
 MAX_CHANNELS = 10_000
 #: Seconds that a run is shown after its last loss.
@@ -45,6 +47,48 @@ class Depth:
     capacity: int | None = None
     fullest: float = 0.0
     channel: str = ""
+
+
+class Queue:
+    """
+    How long messages wait in the queue that a layer keeps for a whole process; times by the wall clock.
+
+    A message that was taken says how long it has waited at once. Of what still waits only a look at the queue tells,
+    and that holds until the next message is taken.
+    """
+
+    __slots__ = ("_longest", "_oldest", "_seen_at", "messages")
+
+    def __init__(self) -> None:
+        self._longest: tuple[float, float] | None = None
+        self._oldest: float | None = None
+        self._seen_at = 0.0
+        #: How many waited when somebody looked last.
+        self.messages = 0
+
+    def take(self, sent_at: float, now: float) -> None:
+        """The oldest message was taken."""
+        self._oldest = None
+        longest = self._longest
+        if longest is None or now - sent_at > longest[1] - longest[0]:
+            self._longest = (sent_at, now)
+
+    def see(self, oldest: float | None, messages: int, now: float) -> None:
+        """Somebody has looked at what waits; ``oldest`` is when the oldest was sent, None if that is not known."""
+        self._oldest, self._seen_at, self.messages = oldest, now, messages
+
+    def longest(self, now: float) -> tuple[float, float] | None:
+        """
+        The longest wait since this was asked last: from when until when; None if nothing has waited.
+
+        What was seen too long ago says nothing any more: perhaps nobody can look.
+        """
+        longest, self._longest = self._longest, None
+        if self._oldest is not None and now - self._seen_at <= SEEN_TRUSTED:
+            standing = (self._oldest, now)
+            if longest is None or now - self._oldest > longest[1] - longest[0]:
+                return standing
+        return longest
 
 
 class Filling:

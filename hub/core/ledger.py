@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from hub.core.control import Negotiated
+from hub.core.delivery import CLOSED, LEFT, RECEIVED, UNCONFIRMED
+from hub.core.events import Detail
 from hub.core.latency import DURATION_BOUNDS, LATENCY_BOUNDS, Histogram
 from hub.core.policy import Policy
 
@@ -30,7 +32,6 @@ CHANNEL_FULL, OVER_CAPACITY, BUFFER_OVERFLOW = "channel_full", "over_capacity", 
 EXPIRED, GROUP_LOST = "expired", "group_lost"
 #: The consumer of what is counted where nobody can say whose it was.
 UNKNOWN = "unknown"
-
 #: RFC 6455, section 7.4.1: the codes that an end without a close of either side is counted under.
 CODE_ABNORMAL = 1006
 CODE_INTERNAL_ERROR = 1011
@@ -48,12 +49,16 @@ class Counts:
 
     ``arrived = sum(received) + waiting + inbound_lost``: a client's message is *received* when its handler ends,
     however it ends, *waiting* before that, and lost inbound when its connection ended before its turn came.
+
+    Of clients that confirm frames, and of no other: ``frames sent = confirmed + in_flight + lost["unconfirmed"] +
+    unknown``, as of the last time that `Ledger.record_delivery` looked at each of them.
     """
 
     __slots__ = (
-        "accepted", "active", "arrived", "consumer", "disconnects", "duration", "errors", "failures", "garbled",
-        "heartbeats", "heartbeats_missed", "inbound_lost", "latency", "layer", "layer_wait", "lost", "received",
-        "received_bytes", "rtt", "sent", "sent_bytes", "slow", "slow_episodes", "tenant", "wait",
+        "accepted", "active", "arrived", "confirmed", "consumer", "disconnects", "duration", "errors", "failures",
+        "garbled", "heartbeats", "heartbeats_missed", "in_flight", "inbound_lost", "latency", "layer", "layer_wait",
+        "lost", "misnumbered", "received", "received_bytes", "rtt", "sent", "sent_bytes", "slow", "slow_episodes",
+        "tenant", "unknown", "wait",
     )  # fmt: skip
 
     def __init__(self, consumer: str = "", tenant: str = "") -> None:
@@ -68,6 +73,9 @@ class Counts:
         self.heartbeats = 0
         self.heartbeats_missed = 0
         self.garbled = 0
+        self.confirmed = 0
+        self.in_flight = 0
+        self.unknown = 0
         self.failures: dict[str, int] = {}
         self.disconnects: dict[str, int] = {}
         self.received: dict[str, int] = {}
@@ -77,6 +85,7 @@ class Counts:
         self.lost: dict[str, int] = {}
         self.slow: dict[str, int] = {}
         self.slow_episodes: dict[str, int] = {}
+        self.misnumbered: dict[str, int] = {}
         self.latency = Histogram(LATENCY_BOUNDS)
         self.wait = Histogram(LATENCY_BOUNDS)
         self.duration = Histogram(DURATION_BOUNDS)
@@ -123,7 +132,7 @@ class Counts:
         return (
             self.active, self.accepted, self.arrived, self.inbound_lost, self.received_bytes, self.sent_bytes,
             self.latency.sum, self.wait.sum, self.duration.sum, self.rtt.sum, self.layer_wait.sum,
-            self.heartbeats, self.heartbeats_missed, self.garbled,
+            self.heartbeats, self.heartbeats_missed, self.garbled, self.confirmed, self.in_flight, self.unknown,
             *[sum(list(getattr(self, name).values())) for name in MAPPINGS],
         )  # fmt: skip
 
@@ -160,9 +169,11 @@ class Counts:
 
 NUMBERS = (
     "active", "accepted", "arrived", "inbound_lost", "received_bytes", "sent_bytes",
-    "heartbeats", "heartbeats_missed", "garbled",
+    "heartbeats", "heartbeats_missed", "garbled", "confirmed", "in_flight", "unknown",
 )  # fmt: skip
-MAPPINGS = ("failures", "disconnects", "received", "layer", "sent", "errors", "lost", "slow", "slow_episodes")
+MAPPINGS = (
+    "failures", "disconnects", "received", "layer", "sent", "errors", "lost", "slow", "slow_episodes", "misnumbered",
+)  # fmt: skip
 HISTOGRAMS = ("latency", "wait", "duration", "rtt", "layer_wait")
 
 
@@ -174,6 +185,16 @@ class Linked(Protocol):
 
     def undispatched(self) -> int:
         """How many messages were taken and never dispatched."""
+
+    def oldest(self) -> float | None:
+        """
+        When the oldest message that waits in the layer was sent, by the wall clock.
+
+        As far as this process holds it; None if none waits, or that is not known.
+        """
+
+    def waits(self) -> dict[str, Detail]:
+        """What an operator should know of what waits in the layer for this connection."""
 
     def ended(self) -> None:
         """The connection is no more."""
@@ -194,6 +215,7 @@ class Connection:
         early: Messages that arrived before that; only a test's server hands over any.
         closing: Either side has closed it: what is sent from now on reaches nobody.
         broken: It was lost, whatever its code says.
+        parting: How it parts (`hub.core.delivery`): by what its client did, or by a close from here; None: neither.
         heard_at: When the client last gave a sign of life, in monotonic seconds; zero before it was accepted.
         reading: Somebody waits for what the client sends. While nobody does, its silence says nothing.
         asked: The client's URL says that it speaks control frames.
@@ -209,7 +231,7 @@ class Connection:
     __slots__ = (
         "accepted_at", "arrived_at", "asked", "broken", "closing", "code", "consumer", "control", "counts", "early",
         "failure", "groups", "heard_at", "inbound_type", "link", "member", "member_of", "number", "opened_at",
-        "outbound_type", "owner", "policy", "raw_receive", "raw_send", "reading", "state", "tenant_of",
+        "outbound_type", "owner", "parting", "policy", "raw_receive", "raw_send", "reading", "state", "tenant_of",
         "touched",
     )  # fmt: skip
 
@@ -227,6 +249,7 @@ class Connection:
         self.failure: str | None = None
         self.closing = False
         self.broken = False
+        self.parting: str | None = None
         self.inbound_type: str | None = None
         self.outbound_type: str | None = None
         self.owner: str | None = None
@@ -317,12 +340,18 @@ class Ledger:
         connection.closing = True
         if connection.code is None:
             connection.code = CODE_NORMAL if code is None else code
+            connection.parting = CLOSED
 
-    def disconnect(self, connection: Connection, code: int | None) -> None:
-        """The server reports the end of the connection."""
+    def reopen(self, connection: Connection) -> None:
+        """The server refused the consumer's close: the connection goes on."""
+        connection.code, connection.closing, connection.parting = None, False, None
+
+    def disconnect(self, connection: Connection, code: int | None, parting: str | None = LEFT) -> None:
+        """The server reports the end of the connection, and whose doing it was if nobody had closed it from here."""
         connection.closing = True
         if connection.code is None:
             connection.code = CODE_ABNORMAL if code is None else code
+            connection.parting = parting
 
     def end(self, connection: Connection, now: float, *, error: bool) -> bool:
         """
@@ -346,3 +375,36 @@ class Ledger:
         if connection.code is None:
             connection.code = CODE_INTERNAL_ERROR if error else CODE_ABNORMAL
         increment(counts.disconnects, str(connection.code))
+
+    # --- frames to clients that confirm them ---
+
+    def record_delivery(self, connection: Connection) -> None:
+        """Count what was sent to a client that confirms frames, and what it has confirmed, since the last time."""
+        control = connection.control
+        if control is None or not control.speaks:
+            return
+        counts, (confirmed, in_flight) = self.settle(connection), control.counted
+        control.counted = control.frames_confirmed, control.in_flight
+        counts.confirmed += control.frames_confirmed - confirmed
+        counts.in_flight += control.in_flight - in_flight
+
+    def record_fate(self, connection: Connection, fate: str) -> int:
+        """
+        Count what became of the frames that the client of an ended connection has not confirmed.
+
+        Returns:
+            How many of them are lost.
+        """
+        control = connection.control
+        if control is None or not control.speaks:
+            return 0
+        frames = control.decide(fate)
+        self.record_delivery(connection)
+        if fate == RECEIVED or not frames:
+            return 0
+        counts = self.settle(connection)
+        if fate != UNCONFIRMED:
+            counts.unknown += frames
+            return 0
+        increment(counts.lost, UNCONFIRMED, frames)
+        return frames

@@ -40,6 +40,7 @@ class Evidence:
         seconds: How long it takes, or has taken up to now.
         threshold: More than so many seconds is slow.
         consumer: Whose fault it is; with ``tenant`` and ``connection`` empty where that is not known.
+        member: Who is connected there, by id and name; None where that is not known.
         details: What an operator should know; where something waits, above all.
     """
 
@@ -49,6 +50,7 @@ class Evidence:
     consumer: str = ""
     tenant: str = ""
     connection: str = ""
+    member: tuple[str, str] | None = None
     details: Mapping[str, Detail] = field(default_factory=dict)
 
 

@@ -20,6 +20,7 @@ class SlowRow(NamedTuple):
         threshold: More than this is slow.
         lasted: From its beginning to its end; None while it is open.
         closed_at: None while it is open.
+        member: Who is connected there, by id, and ``name``; empty where that is not known or not to be told.
     """
 
     cause: str
@@ -32,6 +33,8 @@ class SlowRow(NamedTuple):
     lasted: float | None
     closed_at: float | None
     details: dict[str, Any]
+    member: str = ""
+    name: str = ""
 
 
 class DropRow(NamedTuple):

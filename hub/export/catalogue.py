@@ -27,6 +27,11 @@ GAUGES: tuple[tuple[str, str, Number], ...] = (
         "Messages of clients that have arrived and are not handled yet.",
         lambda counts: counts.waiting,
     ),
+    (
+        "ws_frames_in_flight",
+        "Frames sent to clients with our library that they may still confirm.",
+        lambda counts: counts.in_flight,
+    ),
 )
 COUNTERS: tuple[tuple[str, str, Number], ...] = (
     ("ws_connections", "WebSocket connections accepted.", lambda counts: counts.accepted),
@@ -37,6 +42,12 @@ COUNTERS: tuple[tuple[str, str, Number], ...] = (
         "ws_heartbeats_missed",
         "Heartbeats that did not come, nor any other sign of life.",
         lambda counts: counts.heartbeats_missed,
+    ),
+    ("ws_frames_confirmed", "Frames that clients with our library have processed.", lambda c: c.confirmed),
+    (
+        "ws_frames_unknown",
+        "Frames sent to clients with our library of which nobody can know what became of them.",
+        lambda counts: counts.unknown,
     ),
     ("ws_control_frames_garbled", "Control frames of clients that made no sense.", lambda counts: counts.garbled),
 )
@@ -51,6 +62,12 @@ LABELLED: tuple[tuple[str, str, str, Mapped], ...] = (
     ("ws_layer_messages", "Channel-layer messages handled.", "message_type", lambda counts: counts.layer),
     ("ws_handler_errors", "Exceptions that left a handler.", "exception", lambda counts: counts.errors),
     ("ws_frames_dropped", "Frames and layer messages lost, by reason.", "reason", lambda counts: counts.lost),
+    (
+        "ws_frames_misnumbered",
+        "Frames of clients that number them, out of line.",
+        "kind",
+        lambda counts: counts.misnumbered,
+    ),
     ("ws_slow_episodes", "Episodes of slowness that have opened.", "cause", lambda counts: counts.slow_episodes),
 )
 HISTOGRAMS: tuple[tuple[str, str, Callable[[Counts], Histogram]], ...] = (

@@ -45,4 +45,5 @@ def _shown(row: SlowRow, node: str) -> wire.SlowRow:
         consumer=row.consumer, tenant=row.tenant, connection=row.connection, node=node, since=round(row.since, 3),
         seconds=rounded(row.seconds) or 0.0, threshold=row.threshold, lasted=rounded(row.lasted),
         closed_at=None if row.closed_at is None else round(row.closed_at, 3), details=row.details,
+        member=row.member, name=row.name,
     )  # fmt: skip

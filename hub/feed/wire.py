@@ -152,7 +152,8 @@ class SlowRow(Struct, frozen=True, kw_only=True):
 
     ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
     ``connection`` is empty where a whole process suffers and nobody is known to be at fault. ``details`` as in its
-    events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known.
+    events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known. ``member`` and ``name``: who is
+    connected, redacted; empty where that is not known, or where ``HUB["SLOW_MEMBERS"]`` doesn't let it be told.
     """
 
     cause: Cause
@@ -166,6 +167,8 @@ class SlowRow(Struct, frozen=True, kw_only=True):
     lasted: float | None = None
     closed_at: float | None = None
     details: dict[str, str | int | float | bool | None] = {}
+    member: str = ""
+    name: str = ""
 
 
 Reason = Literal[

@@ -26,7 +26,7 @@ from hub.core.control import (
 from hub.core.ledger import CONNECTING, OPEN, Connection
 from hub.faults import record_fault
 from hub.instrument.inbox import YIELD_MESSAGES, Message, Receive, Send, kind_of, payload_size
-from hub.instrument.servers import drops_empty_frames
+from hub.instrument.servers import drops_empty_frames, waits_before_it_sends
 from hub.instrument.state import Instruments
 
 
@@ -75,7 +75,9 @@ class ControlFrames:
         connection = self.connection
 
         async def escaping_send(message: Any) -> Any:  # noqa: ANN401 - whatever the host passes on
-            if kind_of(message) != "websocket.send":
+            # Without a call where that will do: this is the hot path.
+            kind = message.get("type") if type(message) is dict else kind_of(message)
+            if kind != "websocket.send":
                 return await self._send_other(send, message)
             if self._greeting is not None:
                 await self._greeting.wait()
@@ -90,6 +92,11 @@ class ControlFrames:
                 return await send(message)
             except Exception:
                 control.frames_sent -= 1
+                raise
+            except asyncio.CancelledError:
+                if waits_before_it_sends(connection.raw_send):
+                    # Else its client would be one frame behind for ever.
+                    control.frames_sent -= 1
                 raise
 
         return escaping_send
@@ -169,7 +176,8 @@ class ControlFrames:
         async def ordinary_receive() -> Any:  # noqa: ANN401 - ASGI
             while True:
                 message = await receive()
-                text = message.get("text") if kind_of(message) == "websocket.receive" else None
+                kind = message.get("type") if type(message) is dict else kind_of(message)
+                text = message.get("text") if kind == "websocket.receive" else None
                 if not isinstance(text, str) or not text.startswith(MARK):
                     return message
                 if not self._take(text):
@@ -197,7 +205,8 @@ class ControlFrames:
             frame = None
         self._speaking = True
         now = self.connection.heard_at = self._instruments.clock.monotonic()
-        counts = self._instruments.ledger.settle(self.connection)
+        ledger = self._instruments.ledger
+        counts = ledger.settle(self.connection)
         try:
             if isinstance(frame, Confirm):
                 control.confirm(frame.count, now)
@@ -211,6 +220,7 @@ class ControlFrames:
                 self._say("heartbeat")
         except ValueError:
             counts.garbled += 1
+        ledger.record_delivery(self.connection)
         return True
 
 

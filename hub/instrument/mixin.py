@@ -22,8 +22,10 @@ from hub.core.policy import Policy
 from hub.faults import record_fault
 from hub.instrument import members
 from hub.instrument.control import ControlFrames, take_parameter_of
+from hub.instrument.delivery import record_end
 from hub.instrument.inbox import Inbox, Message, Send, kind_of
 from hub.instrument.layers.losses import CONNECTION
+from hub.instrument.numbers import Numbers
 from hub.instrument.observer import SCOPE_KEY, Observer, TypeOf
 from hub.instrument.state import Instruments, instruments
 from hub.instrument.sweep import Sweep
@@ -69,6 +71,24 @@ def check_close_after(name: str, seconds: float | None) -> None:
         )
 
 
+def check_frame_number(name: str, cls: type, field: object) -> None:
+    """
+    Look at what a class says of the numbers of frames.
+
+    Raises:
+        ConfigurationError: There can't be any.
+    """
+    if field is None:
+        return
+    if not isinstance(field, str) or not field:
+        raise ConfigurationError(f"{name}.hub_frame_number is {field!r}; give the name of a field, or None")
+    if not hasattr(cls, "receive_json"):
+        raise ConfigurationError(
+            f"{name}.hub_frame_number is {field!r}, but the class has no receive_json; write"
+            " get_hub_frame_number(message)"
+        )
+
+
 class MonitoredConsumerMixin:
     """
     Monitors a Channels consumer; first in the bases: ``class Chat(MonitoredConsumerMixin, AsyncConsumer)``.
@@ -93,6 +113,8 @@ class MonitoredConsumerMixin:
         hub_presence_groups: Presence groups that each connection is in; see also `get_hub_presence_groups`.
         hub_presence_message: Type of a channel-layer message that tells a presence group, by a channel-layer group
             of the same name, who joined it and who left. None: none is sent.
+        hub_frame_number: The field of a JSON consumer's content in which clients number their frames, one by one;
+            see also `get_hub_frame_number`. None: they don't.
     """
 
     hub_consumer: str | None = None
@@ -108,6 +130,7 @@ class MonitoredConsumerMixin:
     hub_presence_timeout: float | None = None
     hub_presence_groups: tuple[str, ...] = ()
     hub_presence_message: str | None = None
+    hub_frame_number: str | None = None
 
     # What is known of the class, once and for all.
     _hub_label: ClassVar[str]
@@ -135,6 +158,7 @@ class MonitoredConsumerMixin:
         members.check_class(cls)
         check_threshold(cls.__qualname__, cls.hub_slow_threshold_ms)
         check_close_after(cls.__qualname__, cls.hub_close_slow_client_after)
+        check_frame_number(cls.__qualname__, cls, cls.hub_frame_number)
 
     def get_hub_tenant(self) -> str | None:
         """
@@ -168,6 +192,14 @@ class MonitoredConsumerMixin:
         """The presence groups that the connection is in from the beginning: asked once, after accept."""
         return self.hub_presence_groups
 
+    def get_hub_frame_number(self, message: dict[str, Any]) -> int | None:  # noqa: ARG002 - for the host to override
+        """
+        The number that the client gave one frame, a raw ASGI ``websocket.receive`` message, in the order of arrival.
+
+        None: it has none. Numbers rise one by one; what is missing, late or double is counted.
+        """
+        return None
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         """Run the consumer, monitored if it is a WebSocket's and nobody monitors it already."""
         shared = instruments()
@@ -200,11 +232,12 @@ class MonitoredConsumerMixin:
         control = self._hub_set_up(shared, connection, send)
         if control is not None:
             receive, send = control.observe_receive(receive), control.observe_send(send)
+        receive, numbered = self._hub_number(shared, connection, receive)
         observer = Observer(shared, connection, self._hub_type_rule(), control)
         if self.hub_slow_threshold_ms is not None:
             observer.threshold = self.hub_slow_threshold_ms / 1000
         observer.close_after = self.hub_close_slow_client_after
-        shadowed = watch_json(self, self._hub_types, connection)
+        shadowed = [*numbered, *watch_json(self, self._hub_types, connection)]
         failure: BaseException | None = None
         try:
             inbox = shared.config.inbox if self.hub_inbox is None else self.hub_inbox
@@ -220,6 +253,7 @@ class MonitoredConsumerMixin:
                 vars(self).pop(name, None)
             if control is not None:
                 control.stop()
+                record_end(shared, connection)
             shared.ended(connection, failure)
 
     def _hub_set_up(self, shared: Instruments, connection: Connection, send: Send) -> ControlFrames | None:
@@ -279,7 +313,7 @@ class MonitoredConsumerMixin:
             await super().dispatch(message)  # type: ignore[misc]  # the consumer's
             return
         # The most frequent type by far, without taking its name apart each time.
-        received = kind_of(message) == "websocket.receive"
+        received = (message.get("type") if type(message) is dict else kind_of(message)) == "websocket.receive"
         handler = getattr(self, "websocket_receive" if received else get_handler_name(message), None)
         if not handler:
             raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031 - Channels' words
@@ -300,6 +334,15 @@ class MonitoredConsumerMixin:
             record_fault("get_hub_tenant", error)
             return ""
         return str(tenant) if tenant else tenant_of_scope(getattr(self, "scope", None))
+
+    def _hub_number(self, shared: Instruments, connection: Connection, receive: Any) -> tuple[Any, list[str]]:  # noqa: ANN401 - ASGI
+        """Let the numbers of frames be looked at, if the host says where they are; gives what `Numbers` shadows."""
+        own_rule = type(self).get_hub_frame_number is not MonitoredConsumerMixin.get_hub_frame_number
+        if own_rule:
+            return Numbers(shared, connection).observe_receive(receive, self.get_hub_frame_number), []
+        if self.hub_frame_number is not None:
+            return receive, Numbers(shared, connection).watch_json(self, self.hub_frame_number)
+        return receive, []
 
     def _hub_type_rule(self) -> TypeOf | None:
         """The host's own rule for message types, guarded; None if it has none."""

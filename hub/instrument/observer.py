@@ -26,13 +26,15 @@ from hub.instrument.inbox import (
     kind_of,
     payload_size,
 )
-from hub.instrument.servers import abort, broke_off, send_close_frame
+from hub.instrument.servers import abort, broke_off, parting_of, parting_when_refused, send_close_frame
 from hub.instrument.state import Instruments
 from hub.instrument.types import OTHER
 
 Handler = Callable[[Message], Awaitable[None]]
 TypeOf = Callable[[Message], str | None]
 
+#: The first bucket of the histograms ends here.
+SHORTEST = LATENCY_BOUNDS[0]
 #: Where the wrapper leaves the shared record in the scope.
 SCOPE_KEY = "hub.connection"
 
@@ -101,17 +103,21 @@ class Observer:
                 result = await send(message)
             except OSError:
                 # The server noticed before we did that the client is gone.
+                connection.parting = connection.parting or parting_when_refused(connection.raw_send)
                 increment(settle(connection).lost, AFTER_CLOSE)
                 raise
             counts = connection.counts or settle(connection)
-            name = connection.outbound_type
+            name, text = connection.outbound_type, message.get("text")
             connection.outbound_type = None
             if label is not None:
                 name = label(message, name)
             elif name is None:
-                name = "text" if message.get("text") is not None else "binary"
-            counts.sent[name] = counts.sent.get(name, 0) + 1
-            counts.sent_bytes += payload_size(message)
+                name = "binary" if text is None else "text"
+            try:
+                counts.sent[name] += 1
+            except KeyError:
+                counts.sent[name] = 1
+            counts.sent_bytes += len(text) if type(text) is str else payload_size(message)
             return result
 
         return observed_send
@@ -131,7 +137,7 @@ class Observer:
         except Exception:
             if closes:
                 # The server refused it, a wrong code perhaps: the connection goes on.
-                connection.code, connection.closing = None, False
+                self.instruments.ledger.reopen(connection)
             raise
         if kind == "websocket.accept":
             await self._accepted()
@@ -174,17 +180,21 @@ class Observer:
     def arrived(self, message: Message, now: float) -> int:
         """The server has handed over a message just now. Returns its size in bytes, or `CONTROL`, or `LAST`."""
         connection = self.connection
-        kind = kind_of(message)
+        # Without a call where that will do: this is the hot path.
+        kind = message.get("type") if type(message) is dict else kind_of(message)
         if kind == "websocket.receive":
-            if connection.counts is None:
+            counts = connection.counts
+            if counts is None:
                 connection.early += 1
             else:
-                connection.counts.arrived += 1
+                counts.arrived += 1
                 connection.heard_at = now
-            return payload_size(message)
+            text = message.get("text")
+            return len(text) if type(text) is str else payload_size(message)
         if kind == "websocket.disconnect":
             connection.broken = connection.code is None and broke_off(connection.raw_send, message)
-            self.instruments.ledger.disconnect(connection, message.get("code"))
+            parting = parting_of(connection.raw_send, message)
+            self.instruments.ledger.disconnect(connection, message.get("code"), parting)
             # Nobody waits for more, but nothing would come either: silence is what it seems.
             connection.reading = True
             return LAST
@@ -254,7 +264,10 @@ class Observer:
                 name = self.label(message, name)
             elif name is None:
                 name = "text" if message.get("text") is not None else "binary"
-            counts.received[name] = counts.received.get(name, 0) + 1
+            try:
+                counts.received[name] += 1
+            except KeyError:
+                counts.received[name] = 1
             counts.received_bytes += size
         elif size == FROM_LAYER:
             increment(counts.layer, kind_of(message) or OTHER)
@@ -262,13 +275,13 @@ class Observer:
                 connection.link.dispatched(counts, seconds)
         else:
             return
-        # As `Histogram.observe` does, without the calls: this is the hot path.
+        # As `Histogram.observe` does, without the calls: this is the hot path, and most are in the first bucket.
         latency = counts.latency
-        latency.counts[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+        latency.counts[0 if seconds <= SHORTEST else bisect_left(LATENCY_BOUNDS, seconds)] += 1
         latency.sum += seconds
         if waited is not None:
             wait = counts.wait
-            wait.counts[bisect_left(LATENCY_BOUNDS, waited)] += 1
+            wait.counts[0 if waited <= SHORTEST else bisect_left(LATENCY_BOUNDS, waited)] += 1
             wait.sum += waited
 
     # --- around a loop that is not ours ---

@@ -3,17 +3,16 @@ The watchdog: a thread that looks at the event loop from outside, and at the thr
 
 The loop tells it when it will be back (`Watchdog.due`). While it is late, the watchdog samples its stack: the line
 that holds it up most often is the one that blocks it. The shared thread is asked for a no-op, one at a time: how long
-that waits is how long any sync code waits, and while it waits, the thread's stack says for whom.
+that waits is how long any sync code waits, and while it waits, the thread's stack says at what.
 """
 
 import asyncio
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from types import FrameType
-from typing import Any
 
 from asgiref.sync import SyncToAsync
 
@@ -21,7 +20,8 @@ from hub.core.events import Detail
 from hub.core.ledger import Connection
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY
-from hub.instrument.stacks import await_chain, consumer_in, current_frame, place, stack, thread_call, token_of
+from hub.instrument.mixin import MonitoredConsumerMixin
+from hub.instrument.stacks import place, stack_of
 
 #: Seconds between two looks while somebody is connected, and while nobody is.
 PERIOD = 0.1
@@ -32,8 +32,6 @@ SAMPLING = 0.02
 LATE = 0.05
 #: Samples of one blockage.
 MAX_SAMPLES = 500
-#: Of all that is in dispatch, so many are asked whether it is their call that a thread runs.
-MAX_ASKED = 500
 
 UNKNOWN_WHO = (None, "")
 #: A connection, if it is known, and the label of a consumer.
@@ -112,10 +110,9 @@ class SyncProbe:
             self._waits.append(answered_at - asked_at)
 
     def _sample(self) -> None:
-        frame = current_frame(self._thread)
-        if frame is not None:
-            frames = stack(frame)
-            self.samples.add(caller_of(frames), frames)
+        frames = stack_of(self._thread)
+        if frames:
+            self.samples.add((None, label_of(frames)), frames)
 
     def waiting(self, now: float) -> float:
         """How long the no-op has waited that still does, in seconds; zero if none does."""
@@ -184,9 +181,8 @@ class Watchdog:
         due = self.due
         if due is None or self._monotonic() - due < LATE:
             return busy
-        frame = current_frame(self._loop_thread)
-        if frame is not None:
-            frames = stack(frame)
+        frames = stack_of(self._loop_thread)
+        if frames:
             self._samples.add(self._at_work(frames), frames)
         return True
 
@@ -196,7 +192,7 @@ class Watchdog:
         for entry in list(BUSY):
             if task is not None and entry.task is task:
                 return entry.connection, entry.connection.consumer
-        return who_is(consumer_in(frames))
+        return None, label_of(frames)
 
     def blocked(self) -> tuple[Who, dict[str, Detail]]:
         """Called by the loop when it is back: who held it up, and where, as far as it was seen."""
@@ -204,25 +200,28 @@ class Watchdog:
         return samples.verdict()
 
 
-def who_is(consumer: Any) -> Who:  # noqa: ANN401 - any class with the mixin
-    """A monitored consumer's connection and label."""
-    if consumer is None:
-        return UNKNOWN_WHO
-    return getattr(consumer, "_hub_connection", None), str(type(consumer)._hub_label)  # noqa: SLF001 - our own mixin's
+def label_of(frames: list[FrameType]) -> str:
+    """The label of the monitored consumer whose code is on a stack, the innermost; empty where nothing says whose."""
+    labels = _labels()
+    for frame in reversed(frames):
+        code = frame.f_code
+        known = labels.get((code.co_filename, code.co_qualname.rpartition(".")[0]), ())
+        if len(known) == 1:
+            return next(iter(known))
+    return ""
 
 
-def caller_of(frames: list[FrameType]) -> Who:
-    """For whom a thread runs sync code: the consumer whose method it is, or the one that waits for the call."""
-    consumer = consumer_in(frames)
-    if consumer is not None:
-        return who_is(consumer)
-    token = token_of(frames)
-    if token is None:
-        return UNKNOWN_WHO
-    for entry in list(BUSY)[:MAX_ASKED]:
-        with suppress(AttributeError, RuntimeError):
-            # The loop goes on meanwhile: a chain may come apart under our hands.
-            call = thread_call(await_chain(entry.task))
-            if call is not None and call[0] == token:
-                return entry.connection, entry.connection.consumer
-    return UNKNOWN_WHO
+def _labels() -> dict[tuple[str | None, str], set[str]]:
+    """By file and name of a class, the labels of the monitored consumers that are it, or are made of it."""
+    labels: dict[tuple[str | None, str], set[str]] = {}
+    for consumer in _monitored(MonitoredConsumerMixin):
+        for base in consumer.__mro__:
+            place_of = getattr(sys.modules.get(base.__module__), "__file__", None), base.__qualname__
+            labels.setdefault(place_of, set()).add(consumer._hub_label)  # noqa: SLF001 - our own mixin's
+    return labels
+
+
+def _monitored(cls: type[MonitoredConsumerMixin]) -> Iterator[type[MonitoredConsumerMixin]]:
+    for consumer in cls.__subclasses__():
+        yield consumer
+        yield from _monitored(consumer)

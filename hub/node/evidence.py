@@ -3,20 +3,21 @@ Evidence of slowness: what is in dispatch at the moment, told apart by cause.
 
 What one thing causes is not blamed on another: time in which the event loop was blocked counts for no handler and no
 message, waiting for the shared sync thread counts for no consumer but the one that holds it, a handler that waits
-for its client is no slow handler, and messages behind a slow dispatch are no slow queue.
+for its client is no slow handler, and messages behind a slow dispatch are no slow queue and no slow channel layer.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from types import FrameType
 
 from hub.core.events import Detail
 from hub.core.redaction import redact
-from hub.core.slowness import CLIENT, HANDLER, QUEUE, RELEASE, Evidence, Slowness
+from hub.core.slowness import CLIENT, HANDLER, LAYER, QUEUE, RELEASE, Evidence, Slowness
 from hub.instrument.busy import AtWork
 from hub.instrument.inbox import kind_of
-from hub.instrument.stacks import await_chain, dispatched, place, running_calls, sends, thread_call
+from hub.instrument.stacks import RunningCalls, await_chain, dispatched, place, sends, thread_call
 from hub.instrument.watchdog import LATE
 
 #: A delay of the loop from which on nothing that happened since the last look is blamed on anybody.
@@ -31,7 +32,7 @@ MAX_CHAINS = 200
 class Found:
     """What one look has found, by cause, and what it was found at."""
 
-    evidence: dict[str, list[Evidence]] = field(default_factory=lambda: {HANDLER: [], CLIENT: [], QUEUE: []})
+    evidence: dict[str, list[Evidence]] = field(default_factory=lambda: {HANDLER: [], CLIENT: [], QUEUE: [], LAYER: []})
     entries: dict[int, AtWork] = field(default_factory=dict)
 
     def add(self, cause: str, entry: AtWork, seconds: float) -> None:
@@ -40,7 +41,7 @@ class Found:
         self.entries[connection.number] = entry
         self.evidence[cause].append(
             Evidence(subject=connection.number, seconds=seconds, threshold=entry.threshold,
-                     consumer=connection.consumer, connection=str(connection.number))
+                     consumer=connection.consumer, connection=str(connection.number), member=connection.member)
         )  # fmt: skip
 
 
@@ -61,14 +62,15 @@ class Gatherer:
         self._excused: dict[AtWork, float] = {}
         self._held: dict[AtWork, float] = {}
         self._chains = 0
-        self._calls: dict[object, list[FrameType]] | None = None
+        self._calls: RunningCalls | None = None
 
-    def look(self, entries: Iterable[AtWork], now: float, late: float) -> Found:
+    def look(self, entries: Iterable[AtWork], now: float, late: float, ahead: float = 0.0) -> Found:
         """
         Look once at all that is in dispatch.
 
         Args:
             late: How long after its time the loop came to look.
+            ahead: The wall clock's lead over the monotonic one.
         """
         if late > LATE:
             self._blockages.append((self._looked_at if late > BLOCKED else now - late, now))
@@ -85,10 +87,16 @@ class Gatherer:
             self._look_at_handler(entry, now, found)
         for entry in present:
             oldest = None if entry.inbox is None else entry.inbox.oldest()
-            if oldest is not None and now - oldest > RELEASE * entry.threshold:
-                self._look_at_queue(entry, oldest, now, found)
+            if oldest is not None:
+                self._look_at_waiting(QUEUE, entry, oldest, now, found)
+            # While the layer is asked for the next message none waits in it: who is not in dispatch asks.
+            link = entry.connection.link
+            oldest = None if link is None else link.oldest()
+            if oldest is not None:
+                self._look_at_waiting(LAYER, entry, oldest - ahead, now, found)
         for memory in (self._excused, self._held):
-            for gone in memory.keys() - present:
+            # Between two messages it is in no dispatch, but what waits behind it has waited for it all the same.
+            for gone in [entry for entry in memory.keys() - present if now - memory[entry] > entry.threshold]:
                 del memory[gone]
         return found
 
@@ -96,9 +104,10 @@ class Gatherer:
         """Nothing is in dispatch, and the loop was in time: that counts as a look."""
         self._looked_at = now
 
-    def taken(self, since: float, now: float) -> float:
-        """Seconds since then in which the loop was not blocked."""
-        return now - since - sum(max(0.0, end - max(begin, since)) for begin, end in self._blockages if end > since)
+    def taken(self, since: float, until: float) -> float:
+        """Seconds between two times in which the loop was not blocked."""
+        blocked = sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in self._blockages if end > since)
+        return until - since - blocked
 
     def _look_at_handler(self, entry: AtWork, now: float, found: Found) -> None:
         since, excused = entry.started_at, self._excused.get(entry, 0.0)
@@ -131,20 +140,27 @@ class Gatherer:
         call = thread_call(frames)
         if call is None:
             return HANDLER
-        running = self._running(call[0])
-        if running is None:
-            return None if call[1] else HANDLER
-        return CLIENT if sends(running) else HANDLER
-
-    def _running(self, token: object) -> list[FrameType] | None:
+        if call.waits:
+            return None if call.shared else HANDLER
         if self._calls is None:
-            self._calls = running_calls()
-        return self._calls.get(token)
+            self._calls = RunningCalls()
+        return CLIENT if sends(self._calls.frames_of(call)) else HANDLER
 
-    def _look_at_queue(self, entry: AtWork, oldest: float, now: float, found: Found) -> None:
-        seconds = self.taken(max(oldest, self._held.get(entry, 0.0)), now)
-        if seconds > RELEASE * entry.threshold:
-            found.add(QUEUE, entry, seconds)
+    def _look_at_waiting(self, cause: str, entry: AtWork, oldest: float, now: float, found: Found) -> None:
+        """A message waits since then; not for a slow dispatch before it, as far as that goes."""
+        if now - oldest > RELEASE * entry.threshold:
+            seconds = self.taken(max(oldest, self._held.get(entry, 0.0)), now)
+            if seconds > RELEASE * entry.threshold:
+                found.add(cause, entry, seconds)
+
+
+def holder(entries: Iterable[AtWork]) -> AtWork | None:
+    """Who of all that is in dispatch holds the shared sync thread; None if nobody of them does."""
+    for entry in islice(entries, MAX_CHAINS):
+        call = thread_call(await_chain(entry.task))
+        if call is not None and call.shared and call.runs:
+            return entry
+    return None
 
 
 def details_of(cause: str, entry: AtWork) -> dict[str, Detail]:
@@ -155,8 +171,8 @@ def details_of(cause: str, entry: AtWork) -> dict[str, Detail]:
     """
     frames = await_chain(entry.task)
     call = thread_call(frames)
-    running = None if call is None else running_calls().get(call[0])
-    if cause == CLIENT and not sends(frames) and not (running and sends(running)):
+    running = [] if call is None else RunningCalls().frames_of(call)
+    if cause == CLIENT and not sends(frames) and not sends(running):
         return {}
     known = entry.connection.inbound_type or kind_of(dispatched(frames))
     details: dict[str, Detail] = {"message": redact(known)} if known else {}

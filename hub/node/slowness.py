@@ -1,25 +1,28 @@
 """
 The lookout: ten times a second it looks for what is slow, and tells of each episode when it opens and when it closes.
 
-It looks at what is in dispatch and at what was sent to (`hub.instrument.busy`), never at all connections, and at what
-the watchdog has seen.
+It looks at what is in dispatch and at what was sent to (`hub.instrument.busy`), never at all connections, at what waits
+for this process in its channel layers, and at what the watchdog has seen.
 """
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from hub.core.events import Detail, Event
 from hub.core.latency import LATENCY_BOUNDS, Histogram
 from hub.core.ledger import UNKNOWN, Connection, Counts, increment
 from hub.core.metrics import Packed
-from hub.core.slowness import CLIENT, LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
+from hub.core.redaction import redact
+from hub.core.slowness import CLIENT, LAYER, LOOP, PROCESS, QUEUE, RELEASE, SYNC_THREAD, Episode, Evidence, Slowness
 from hub.core.snapshot import SlowRow
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY, SENT, AtWork
 from hub.instrument.watchdog import LATE, Watchdog, Who
 from hub.node.clients import Clients
-from hub.node.evidence import Gatherer, details_of
+from hub.node.evidence import Gatherer, details_of, holder
 from hub.node.node import Node
+from hub.node.queues import Queues, Wait
 
 #: Seconds between two looks.
 LOOK = 0.1
@@ -51,7 +54,10 @@ class Lookout:
         self.sync_wait = Histogram(LATENCY_BOUNDS)
         self.watchdog = Watchdog(node.loop, self._monotonic, self._wanted)
         self._gatherer = Gatherer(self.episodes, self._monotonic())
-        self._clients = Clients()
+        self._clients = Clients(self._shared.ledger)
+        self._queues = Queues(self.threshold)
+        self._holders: Counter[AtWork] = Counter()
+        self._held_since: float | None = None
         self._connections = self._shared.ledger.active
         self._rows: dict[Episode, Counts] = {}
         self._entries: dict[Episode, AtWork] = {}
@@ -121,15 +127,17 @@ class Lookout:
             late: How long after its time the loop came to it.
         """
         self.loop_lag.observe(late)
-        sync_thread = self._sync_thread(now)
-        if late <= LATE and not BUSY and not self._clients and not sync_thread and self.episodes.well:
+        wall = self._shared.clock.wall()
+        sync_thread, waits = self._sync_thread(now), self._queues.look(BUSY, now, wall)
+        if not (late > LATE or BUSY or self._clients or sync_thread or waits) and self.episodes.well:
             self._gatherer.rest(now)
             return
-        found = self._gatherer.look(list(BUSY), now, late)
+        found = self._gatherer.look(list(BUSY), now, late, wall - now)
         behind = self._clients.look(now, self._gatherer.taken)
         for entry, seconds in behind:
             # Its consumer may wait for it in send as well: an episode is as bad as the worst that is known of it.
             found.add(CLIENT, entry, seconds)
+        found.evidence[LAYER] += self._layers(waits, wall - now)
         found.evidence[LOOP] = self._loop(late)
         found.evidence[SYNC_THREAD] = sync_thread
         for cause, evidence in found.evidence.items():
@@ -151,22 +159,45 @@ class Lookout:
         who, where = self.watchdog.blocked()
         return [self._of_process(late, who, where or UNSEEN)]
 
+    def _layers(self, waits: list[Wait], ahead: float) -> list[Evidence]:
+        longest = self._queues.longest(waits, self._gatherer.taken, ahead)
+        return [] if longest is None else [self._of_process(longest[0], (None, ""), longest[1].details())]
+
     def _sync_thread(self, now: float) -> list[Evidence]:
         probe = self.watchdog.probe
         waits = probe.waits()
         for seconds in waits:
             self.sync_wait.observe(seconds)
-        longest = max((*waits, probe.waiting(now)))
+        waiting = probe.waiting(now)
+        if waiting > LATE:
+            self._see_holder(probe.asked_at)
+        longest = max((*waits, waiting))
         if longest < RELEASE * self.threshold:
+            if not waiting:
+                self._holders.clear()
             return []
-        return [self._of_process(longest, *probe.samples.verdict())]
+        who, where = probe.samples.verdict()
+        if self._holders:
+            [(entry, _)] = self._holders.most_common(1)
+            who = entry.connection, entry.connection.consumer
+        return [self._of_process(longest, who, where)]
+
+    def _see_holder(self, asked_at: float | None) -> None:
+        """Whoever holds the shared thread most often while the no-op waits is who keeps all others waiting."""
+        if asked_at != self._held_since:
+            self._held_since = asked_at
+            self._holders.clear()
+        entry = holder(list(BUSY))
+        if entry is not None:
+            self._holders[entry] += 1
 
     def _of_process(self, seconds: float, who: Who, where: dict[str, Detail]) -> Evidence:
         connection, consumer = who
         return Evidence(
             subject=PROCESS, seconds=seconds, threshold=self.threshold, consumer=consumer or UNKNOWN,
             tenant="" if connection is None else self._shared.ledger.settle(connection).tenant,
-            connection="" if connection is None else str(connection.number), details=where,
+            connection="" if connection is None else str(connection.number),
+            member=None if connection is None else connection.member, details=where,
         )  # fmt: skip
 
     # --- telling ---
@@ -206,19 +237,32 @@ class Lookout:
         }  # fmt: skip
         if not episode.open:
             details["lasted"] = round(episode.lasted(now), 3)
+        details |= episode.details
+        member, name = self._member(episode)
+        if member:
+            details |= {"member": member, "name": name}
         event = Event(
             kind=kind, at=wall, tenant=row.tenant, consumer=row.consumer, connection=episode.evidence.connection,
-            details={**details, **episode.details},
+            details=details,
         )  # fmt: skip
         self._shared.publish(event)
+
+    def _member(self, episode: Episode) -> tuple[str, str]:
+        """Who is connected where it is slow, by id and name, if the settings allow that it is told."""
+        member = episode.evidence.member
+        if member is None or not self._shared.config.slow_members:
+            return "", ""
+        return redact(member[0]), redact(member[1])
 
     def _complete(self, episode: Episode) -> None:
         """Look where it waits, as long as it does."""
         entry = self._entries.get(episode)
         if entry is None or episode.calm_at is not None:
             return
-        busy = entry in BUSY and (episode.cause == QUEUE or entry.started_at)
+        busy = entry in BUSY and (episode.cause in (QUEUE, LAYER) or entry.started_at)
         details = details_of(episode.cause, entry) if busy else {}
+        if episode.cause == LAYER and entry.connection.link is not None:
+            details |= entry.connection.link.waits()
         if episode.cause == CLIENT:
             details |= self._clients.details(entry, self._monotonic())
         if details:
@@ -226,11 +270,13 @@ class Lookout:
 
     def _packed(self, episode: Episode, now: float) -> SlowRow:
         row, ahead = self._rows[episode], self._shared.clock.wall() - now
+        member, name = self._member(episode)
         return SlowRow(
             cause=episode.cause, consumer=row.consumer, tenant=row.tenant, connection=episode.evidence.connection,
             since=ahead + episode.since, seconds=episode.worst, threshold=episode.evidence.threshold,
             lasted=None if episode.open else episode.lasted(now),
             closed_at=None if episode.closed_at is None else ahead + episode.closed_at, details=dict(episode.details),
+            member=member, name=name,
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -144,18 +145,21 @@ def connect(tab, name, options=SOON, path="notes"):
     tab.wait_for("socket.readyState === 1")
 
 
-def gaps(site, name, seconds):
-    """The longest time, in seconds, between two heartbeats that the hub has seen in so many seconds."""
+def rhythm(site, name, seconds):
+    """
+    The usual time, in seconds, between two heartbeats that the hub has seen in so many seconds.
+
+    Not the longest: on a busy machine one may be late, or come and be followed by the next between two looks of ours.
+    """
     beats: list[float] = []
-    longest, until = 0.0, time.monotonic() + seconds
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         at = site.known(name).get("heartbeat_at")
         if at and (not beats or at != beats[-1]):
-            longest = max(longest, at - beats[-1]) if beats else 0.0
             beats.append(at)
         time.sleep(0.02)
     assert len(beats) > 2, beats
-    return longest
+    return statistics.median(later - earlier for earlier, later in itertools.pairwise(beats))
 
 
 # --- negotiation ---
@@ -215,6 +219,24 @@ def test_frames_are_confirmed_while_they_flow(site, tab, name):
     assert known["rtt"] is not None
 
 
+def test_a_handler_that_closes_has_confirmed_all_that_came_before_and_its_own_frame(site, tab, name):
+    connect(tab, name)
+    tab.evaluate("socket.onmessage = ({ data }) => { if (data === '19') socket.close(); }; socket.send('burst 20')")
+    assert ["20 20"] == site.wait_until_noted(f"{name}-end", 1)
+
+
+def test_a_page_that_is_left_has_confirmed_what_it_handled(site, tab, name):
+    connect(tab, name)
+    tab.evaluate(
+        "socket.onmessage = ({ data }) => { sessionStorage.seen = Number(data) + 1; }; socket.send('burst 400')"
+    )
+    tab.wait_for("sessionStorage.seen > 20")
+    tab.open(f"{site.server.url}/page/?elsewhere", READY)
+    seen = int(tab.evaluate("sessionStorage.seen"))
+    # Chromium keeps the page for whoever comes back, and its connection open, though it reads no more.
+    site.wait_until_known(name, lambda known: known.get("frames_confirmed") == seen)
+
+
 def test_a_hidden_tab_goes_on(site, tab, name):
     connect(tab, name)
     site.wait_until_known(name, lambda known: known.get("hidden") is False)
@@ -224,7 +246,7 @@ def test_a_hidden_tab_goes_on(site, tab, name):
     tab.wait_for("document.hidden")
     site.wait_until_known(name, lambda known: known["hidden"] is True, seconds=1.0)
     turns = tab.evaluate("turns")
-    assert gaps(site, name, 4.0) < 2 * INTERVAL
+    assert rhythm(site, name, 4.0) < 1.5 * INTERVAL
     # The browser does slow down the page's own timers, to one a second.
     assert tab.evaluate("turns") - turns < 10
     assert site.known(name)["missed"] == 0
@@ -240,12 +262,12 @@ def test_a_policy_that_forbids_blob_workers(site, name):
         document.addEventListener("securitypolicyviolation", (event) => violations.push(event.blockedURI)); 0
     """)
     connect(tab, name)
-    assert gaps(site, name, 3.0) < 2 * INTERVAL
+    assert rhythm(site, name, 3.0) < 1.5 * INTERVAL
     tab.wait_for("violations.length === 1")
     # Hidden, its timers are slow, but probes are answered from messages: nobody is lost.
     site.browser.tab().bring_to_front()
     tab.wait_for("document.hidden")
-    assert gaps(site, name, 4.0) < 3 * INTERVAL
+    assert rhythm(site, name, 4.0) < 3 * INTERVAL
     assert tab.evaluate("log") == ["open"]
     assert tab.evaluate("violations") == ["blob"]
 

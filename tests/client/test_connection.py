@@ -315,6 +315,21 @@ async def test_what_waits_for_a_client_that_takes_nothing_is_bounded_however_oft
     assert "a frame is lost" in caplog.text
 
 
+async def test_what_was_taken_is_confirmed_before_a_close_and_nothing_else_is():
+    async def script(visit):
+        await visit.hello()
+        for number in range(3):
+            await visit.say(str(number))
+        await visit.stay()
+
+    async with served(script) as server:
+        async with connect(server.url) as socket:
+            visit = await server.visit(1)
+            assert ["0", "1"] == [await socket.recv(), await socket.recv()]
+        await visit.connection.wait_closed()
+        assert 2 == visit.controls[-1]["count"]
+
+
 async def test_closing_with_frames_that_nobody_takes_does_not_hang():
     async def script(visit):
         await visit.hello()

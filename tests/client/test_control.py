@@ -111,6 +111,20 @@ def test_confirms_come_soon_while_frames_flow_and_none_when_idle():
     assert control.due(130.5, 1e9) is None
 
 
+def test_before_a_close_what_was_taken_is_confirmed_unless_it_is_already():
+    control = negotiated()
+    assert control.last() is None
+    assert control.taken(101.0)
+    assert wire.decode(control.last() or "") == wire.Confirm(1)
+    assert control.last() is None
+    assert control.taken(102.0)
+    assert control.due(102.1, 1e9) is not None
+    assert control.last() is None
+    plain = Control(100.0, asked=False)
+    plain.taken(101.0)
+    assert plain.last() is None
+
+
 def test_a_server_that_owes_answers_is_dead_after_so_much_silence():
     control = negotiated(100.0, interval=10.0)
     dead_at = 100.0 + DEAD_INTERVALS * 10.0

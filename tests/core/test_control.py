@@ -219,3 +219,19 @@ def test_the_same_count_again_is_no_news(client):
     client.confirm(1, 5.0)
     client.confirm(1, 6.0)
     assert client.confirmed_at == 5.0
+
+
+@pytest.mark.parametrize(("fate", "confirmed"), [("received", 3), ("unconfirmed", 1), ("unknown", 1)])
+def test_when_its_connection_has_ended_nothing_is_in_flight(client, fate, confirmed):
+    client.frames_sent = 3
+    client.confirm(1, 5.0)
+    assert client.in_flight == 2
+    assert client.decide(fate) == 2
+    assert (client.fate, client.in_flight, client.frames_confirmed) == (fate, 0, confirmed)
+    assert client.decide(fate) == 0
+
+
+def test_it_speaks_from_its_first_heartbeat_on(client):
+    assert not client.speaks
+    client.heartbeat(Heartbeat(0), 10.0)
+    assert client.speaks

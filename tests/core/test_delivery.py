@@ -1,9 +1,23 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.delivery import MAX_MARKS, Drain, Trail
+from hub.core.delivery import (
+    ANSWERED,
+    AWAITED,
+    CLOSED,
+    GONE,
+    LEFT,
+    MAX_MARKS,
+    RECEIVED,
+    UNCONFIRMED,
+    UNKNOWN,
+    Drain,
+    Trail,
+    fate_of,
+)
 from tests import strategies  # noqa: F401 - loads the profile
 
 #: What is handed over before a look, and what is acknowledged before it, as far as anything is outstanding.
@@ -57,3 +71,19 @@ def test_when_all_is_acknowledged_nothing_is_remembered():
 def test_only_what_a_buffer_is_emptier_by_has_left_it():
     drain = Drain()
     assert [0, 0, 40, 40, 40, 140] == [drain.look(filled) for filled in (50, 100, 60, 60, 100, 0)]
+
+
+@pytest.mark.parametrize(
+    ("parting", "answer", "fate"),
+    [
+        (CLOSED, ANSWERED, RECEIVED),
+        (CLOSED, AWAITED, None),
+        (CLOSED, GONE, UNCONFIRMED),
+        (CLOSED, None, UNKNOWN),
+        # It has confirmed what it has processed, or it is no more: no answer to us says anything else.
+        *((LEFT, answer, UNCONFIRMED) for answer in (ANSWERED, AWAITED, GONE, None)),
+        *((None, answer, UNKNOWN) for answer in (ANSWERED, AWAITED, GONE, None)),
+    ],
+)
+def test_what_became_of_what_was_never_confirmed(parting, answer, fate):
+    assert fate_of(parting, answer) == fate

@@ -13,9 +13,11 @@ from hub.core.layers import (
     MAX_RUNS,
     MAX_RUNS_OF_TENANT,
     MAX_TOLD_APART,
+    SEEN_TRUSTED,
     Drop,
     Drops,
     Filling,
+    Queue,
     Runs,
 )
 
@@ -36,6 +38,55 @@ def test_between_two_news_it_was_always_calm(looks):
     news = [index for index, fullest in enumerate(looks) if filling.look(fullest)]
     assert all(looks[index] >= FILLING_FROM for index in news)
     assert all(min(looks[one:other]) <= CALM_BELOW for one, other in pairwise(news))
+
+
+def test_the_longest_wait_of_those_that_were_taken_is_told_once():
+    queue = Queue()
+    assert queue.longest(10.0) is None
+    queue.take(9.0, 10.0)
+    queue.take(8.0, 10.5)
+    queue.take(10.5, 11.0)
+    assert (8.0, 10.5) == queue.longest(11.0)
+    assert queue.longest(11.0) is None
+
+
+def test_what_still_waits_has_waited_until_now():
+    queue = Queue()
+    queue.see(9.0, 3, 10.0)
+    assert [(9.0, 10.0), (9.0, 12.0)] == [queue.longest(10.0), queue.longest(12.0)]
+    assert 3 == queue.messages
+
+
+def test_who_is_the_oldest_is_unknown_once_the_oldest_was_taken():
+    queue = Queue()
+    queue.see(9.0, 3, 10.0)
+    queue.take(9.0, 10.5)
+    assert (9.0, 10.5) == queue.longest(11.0)
+    assert queue.longest(12.0) is None
+
+
+def test_a_look_that_is_long_ago_says_nothing():
+    queue = Queue()
+    queue.see(9.0, 3, 10.0)
+    assert queue.longest(10.0 + SEEN_TRUSTED) is not None
+    assert queue.longest(10.0 + SEEN_TRUSTED + 0.1) is None
+
+
+def test_an_empty_queue_says_so():
+    queue = Queue()
+    queue.see(9.0, 3, 10.0)
+    queue.see(None, 0, 11.0)
+    assert queue.longest(11.0) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), min_size=1))
+def test_no_wait_is_longer_than_the_one_that_is_told(waits):
+    queue = Queue()
+    for until, seconds in waits:
+        queue.take(until - seconds, until)
+    longest = queue.longest(100.0)
+    assert longest is not None
+    assert longest[1] - longest[0] == max(until - (until - seconds) for until, seconds in waits)
 
 
 def test_losses_of_one_cause_are_one_drop():

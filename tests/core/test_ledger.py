@@ -4,6 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from hub.core.control import Heartbeat, Negotiated
+from hub.core.delivery import CLOSED, LEFT, RECEIVED, UNCONFIRMED, UNKNOWN
 from hub.core.ledger import (
     CODE_ABNORMAL,
     CODE_INTERNAL_ERROR,
@@ -355,3 +357,114 @@ class LedgerMachine(RuleBasedStateMachine):
 
 TestLedgerConserves = LedgerMachine.TestCase
 TestLedgerConserves.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+
+
+# --- sent = confirmed + in flight + lost + unknown ----------------------------------------------------------------
+
+
+def speaking(ledger: Ledger, tenant: str = "north") -> tuple[Connection, Negotiated]:
+    """An open connection whose client has answered the hello."""
+    connection = opened(ledger, tenant=tenant)
+    ledger.accept(connection, 100.0)
+    control = connection.control = Negotiated(lambda: None)
+    control.heartbeat(Heartbeat(0), 100.0)
+    return connection, control
+
+
+def test_who_closed_first_decides_how_a_connection_parts():
+    ledger = Ledger()
+    ours, theirs, refused = accepted(ledger), accepted(ledger), accepted(ledger)
+    ledger.close(ours, 4001)
+    ledger.disconnect(ours, 1005)
+    ledger.disconnect(theirs, 1001)
+    ledger.close(theirs, 4001)
+    ledger.close(refused, 1)
+    ledger.reopen(refused)
+    assert (CLOSED, LEFT, None) == (ours.parting, theirs.parting, refused.parting)
+    ledger.disconnect(refused, 1012, None)
+    assert (None, 1012, True) == (refused.parting, refused.code, refused.closing)
+
+
+def test_of_a_client_that_confirms_nothing_nothing_is_counted():
+    ledger = Ledger()
+    plain, silent = accepted(ledger), accepted(ledger)
+    silent.control = Negotiated(lambda: None)
+    silent.control.frames_sent = 3
+    for connection in (plain, silent):
+        ledger.record_delivery(connection)
+        assert ledger.record_fate(connection, UNCONFIRMED) == 0
+    row = ledger.settle(plain)
+    assert (0, 0, 0, {}) == (row.confirmed, row.in_flight, row.unknown, row.lost)
+
+
+def test_what_has_been_decided_stays_decided():
+    ledger = Ledger()
+    connection, control = speaking(ledger)
+    control.frames_sent = 5
+    control.confirm(2, 101.0)
+    assert ledger.record_fate(connection, UNCONFIRMED) == 3
+    assert ledger.record_fate(connection, UNCONFIRMED) == 0
+    row = ledger.settle(connection)
+    assert (2, 0, 0, {"unconfirmed": 3}) == (row.confirmed, row.in_flight, row.unknown, row.lost)
+
+
+class DeliveryMachine(RuleBasedStateMachine):
+    """Clients that confirm frames, looked at whenever anybody likes, until their connections have ended."""
+
+    connections = Bundle("connections")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.sent: dict[str, int] = {"north": 0, "south": 0}
+        self.lost: dict[int, int] = {}
+        self.all: list[tuple[Connection, Negotiated]] = []
+
+    @rule(target=connections, tenant=st.sampled_from(["north", "south"]))
+    def open(self, tenant):
+        self.all.append(speaking(self.ledger, tenant))
+        return self.all[-1]
+
+    @rule(one=connections, frames=st.integers(0, 5))
+    def send(self, one, frames):
+        connection, control = one
+        control.frames_sent += frames
+        self.sent[self.ledger.settle(connection).tenant] += frames
+
+    @rule(one=connections, share=st.floats(0, 1))
+    def confirm(self, one, share):
+        connection, control = one
+        control.confirm(control.frames_confirmed + int(share * control.in_flight), 101.0)
+        self.ledger.record_delivery(connection)
+
+    @rule(one=connections)
+    def look(self, one):
+        self.ledger.record_delivery(one[0])
+
+    @rule(one=consumes(connections), fate=st.sampled_from([RECEIVED, UNCONFIRMED, UNKNOWN]))
+    def end(self, one, fate):
+        connection, control = one
+        self.ledger.end(connection, 102.0, error=False)
+        self.lost[connection.number] = self.ledger.record_fate(connection, fate)
+        assert control.in_flight == 0
+
+    @invariant()
+    def every_frame_is_somewhere(self):
+        for connection, control in self.all:
+            undecided = control.frames_sent - control.frames_confirmed if control.fate in (UNCONFIRMED, UNKNOWN) else 0
+            assert control.frames_sent == control.frames_confirmed + control.in_flight + undecided
+            assert self.lost.get(connection.number, 0) == (undecided if control.fate == UNCONFIRMED else 0)
+            self.ledger.record_delivery(connection)
+        for row in self.ledger:
+            lost = row.lost.get(UNCONFIRMED, 0)
+            assert min(row.confirmed, row.in_flight, row.unknown, lost) >= 0
+            assert self.sent[row.tenant] == row.confirmed + row.in_flight + lost + row.unknown
+
+    def teardown(self):
+        for connection, _ in self.all:
+            self.ledger.record_fate(connection, UNKNOWN)
+        assert sum(row.in_flight for row in self.ledger) == 0
+
+
+TestDeliveryConserves = DeliveryMachine.TestCase
+TestDeliveryConserves.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 
 from hub.bus.memory import MemoryBus
 from hub.conf import Config
-from hub.core import ledger, metrics
+from hub.core import delivery, ledger, metrics, sequence
 from hub.core.latency import DURATION_BOUNDS, LATENCY_BOUNDS
 from hub.core.ledger import Counts
 from hub.core.slowness import CAUSES
@@ -30,7 +30,7 @@ from tests.docs.markdown import prose, tables
 from tests.support.processes import ROOT
 
 DOCUMENT = ROOT / "docs" / "metrics.md"
-EXTRA = {"reason", "code", "message_type", "exception", "cause"}
+EXTRA = {"reason", "code", "message_type", "exception", "cause", "kind"}
 
 
 def exposed(metric: Metric) -> str:
@@ -101,5 +101,6 @@ def test_the_reasons_are_written_as_they_are():
     reasons = (
         ledger.REJECTED, ledger.ERROR, ledger.TIMEOUT, ledger.TEARDOWN, ledger.AFTER_CLOSE, ledger.CHANNEL_FULL,
         ledger.OVER_CAPACITY, ledger.BUFFER_OVERFLOW, ledger.EXPIRED, ledger.GROUP_LOST,
+        delivery.UNCONFIRMED, *sequence.KINDS,
     )  # fmt: skip
     assert [reason for reason in reasons if f"`{reason}`" not in text] == []

@@ -103,11 +103,20 @@ class Feed:
 
     async def hear_until(self, **expected: Any) -> dict[str, Any]:
         """The next message that has these fields; others are passed over."""
+        [message] = await self.hear_all(expected)
+        return message
+
+    async def hear_all(self, *expected: dict[str, Any]) -> list[dict[str, Any]]:
+        """The next message with each of these sets of fields, in whatever order they come; others are passed over."""
+        heard: dict[int, dict[str, Any]] = {}
         async with asyncio.timeout(WAIT):
-            while True:
+            while len(heard) < len(expected):
                 message = await self.hear()
-                if all(message.get(name) == value for name, value in expected.items()):
-                    return message
+                for number, fields in enumerate(expected):
+                    if number not in heard and fields.items() <= message.items():
+                        heard[number] = message
+                        break
+        return [heard[number] for number in range(len(expected))]
 
     async def closed(self) -> int | None:
         """Wait for the end; returns the code."""

@@ -88,3 +88,8 @@ def test_nothing_is_kept_for_whoever_asks_for_any_name(view, rows):
 def test_the_list_is_cut(view, rows):
     tick(view, a=[episode(float(number)) for number in range(1, 3 * SHOWN)])
     assert SHOWN == len(rows.since(-1, ALL, None))
+
+
+def test_who_is_connected_goes_on_as_the_node_tells_it_and_an_older_node_tells_nothing(view, rows):
+    tick(view, a=[[*episode(2.0)[:10], "7", "Ann"], episode(1.0)[:10]])
+    assert [("7", "Ann"), ("", "")] == [(row.member, row.name) for row in rows.since(-1, ALL, None)]

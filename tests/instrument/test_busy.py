@@ -11,7 +11,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer, WebsocketConsumer
 from hub import MonitoredConsumerMixin
 from hub.core.errors import ConfigurationError
 from hub.instrument.busy import BUSY, DEFAULT_THRESHOLD, SENT
-from hub.instrument.stacks import await_chain, dispatched, running_calls, sends, thread_call
+from hub.instrument.stacks import RunningCalls, await_chain, dispatched, sends, thread_call
 from tests.instrument.peer import Peer
 
 
@@ -256,4 +256,4 @@ def where(entry: Any) -> list[Any]:
     """The frames that an entry waits in, in its task or in a thread."""
     frames = await_chain(entry.task)
     call = thread_call(frames)
-    return frames if call is None else running_calls().get(call[0], [])
+    return frames if call is None else RunningCalls().frames_of(call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -243,6 +244,25 @@ async def test_what_waits_for_a_connection_that_ends_is_lost_in_its_teardown(kin
     assert 0 == await drained(layer, another)
     assert {"chat": {"teardown": 4}} == lost(shared)
     assert [{"consumer": "chat", "reason": "teardown", "messages": 4, "channel": channel}] == details(events)
+    await close(layer)
+
+
+async def test_of_ended_connections_nobody_misses_anything_however_long_ago_they_ended(shared, make, monkeypatch):
+    monkeypatch.setattr("hub.instrument.layers.losses.MAX_ENDED", 3)
+    layer = make("memory", capacity=2, expiry=0.05)
+    gone = [opened(shared) for _ in range(6)]
+    for connection in gone:
+        await joined(layer, connection, "room")
+    for connection in gone:
+        end(shared, connection)
+    stranger = await layer.new_channel()
+    await layer.group_add("room", stranger)
+    for _ in range(3):
+        await layer.group_send("room", {"type": "x"})
+    await asyncio.sleep(0.1)
+    await layer.group_send("room", {"type": "x"})
+    # Those of a consumer that nobody monitors are somebody's: one did not fit, two expired.
+    assert {"unknown": {"over_capacity": 1, "expired": 2}} == lost(shared)
     await close(layer)
 
 
@@ -540,3 +560,81 @@ def test_names_of_groups_and_channels_are_redacted(shared):
     losses().flush()
     [row] = losses().recent()
     assert ("[e-mail]", "room of [e-mail]") == (row.channel, row.group)
+
+
+# --- what waits ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_connection_s_link_says_since_when_what_waits_and_in_which_groups(kind, shared, make):
+    layer = make(kind)
+    layer.hub_alias = "default"
+    connection = opened(shared)
+    channel = await joined(layer, connection, "b", "a")
+    link = connection.link
+    assert link is not None
+    assert link.oldest() is None
+    before = shared.clock.wall()
+    for _ in range(3):
+        await layer.send(channel, {"type": "x"})
+    if kind == "core":
+        # Somebody else of this process takes them out of Redis: what is still there belongs to all.
+        other = await joined(layer, opened(shared))
+        await layer.send(other, {"type": "x"})
+        await layer.receive(other)
+    async with asyncio.timeout(5):
+        while link.waits().get("waiting") != 3:  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.01)
+    oldest = link.oldest()
+    assert oldest is not None
+    assert before - 0.1 <= oldest <= shared.clock.wall()
+    waits = link.waits()
+    assert ("default", channel, "a, b") == (waits["layer"], waits["channel"], waits["groups"])
+    assert (kind == "pubsub") == ("unknown" in waits)
+    await layer.receive(channel)
+    assert 2 == link.waits()["waiting"]
+    await close(layer)
+
+
+async def test_of_many_groups_some_are_named(shared, make):
+    layer = make("memory")
+    connection = opened(shared)
+    await joined(layer, connection, *"edcba")
+    assert connection.link is not None
+    assert "a, b, c, and 2 more" == connection.link.waits()["groups"]
+
+
+async def test_a_layer_that_can_t_say_what_waits_is_a_fault_and_no_wait(shared, make, monkeypatch):
+    layer = make("memory")
+    connection = opened(shared)
+    await joined(layer, connection)
+    monkeypatch.setattr(layer, "hub_oldest", lambda _: 1 / 0)
+    faults: Counter[str] = Counter()
+    monkeypatch.setattr("hub.faults.FAULTS", faults)
+    assert connection.link is not None
+    assert connection.link.oldest() is None
+    assert {"channel layer": 1} == faults
+
+
+async def test_the_queue_of_the_process_in_redis_says_how_long_it_waits(shared, make):
+    layer = make("core")
+    channel = await joined(layer, opened(shared))
+    await layer.hub_depth()
+    assert not layer.hub_asking()
+    before = time.time()
+    await layer.send(channel, {"type": "x"})
+    await layer.send(channel, {"type": "x"})
+    await layer.hub_depth()
+    since, until = layer.hub_queue.longest(time.time())
+    assert before <= since <= until <= time.time()
+    assert 2 == layer.hub_queue.messages
+    await asyncio.sleep(0.05)
+    await layer.receive(channel)
+    since, until = layer.hub_queue.longest(time.time())
+    assert until - since >= 0.05
+    assert layer.hub_queue.longest(time.time()) is None
+    receiving = asyncio.create_task(drained(layer, channel, 0.2))
+    await asyncio.sleep(0.1)
+    assert layer.hub_asking()
+    await receiving
+    await close(layer)

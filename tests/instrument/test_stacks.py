@@ -1,26 +1,31 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import signal
 import sys
 import threading
+import time
+from functools import partial
 from typing import Any
 
+import pytest
 from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from hub.core.redaction import MAX_LENGTH
 from hub.instrument import stacks
 from hub.instrument.stacks import (
     MAX_DEPTH,
+    RunningCalls,
+    ThreadCall,
     await_chain,
-    consumer_in,
-    current_frame,
     dispatched,
     place,
-    running_calls,
     spot_of,
-    stack,
+    stack_of,
     thread_call,
-    token_of,
 )
 
 
@@ -152,9 +157,9 @@ def test_the_machines_folders_stay_here():
 def test_python_s_own_modules_are_not_the_hosts():
     thread = threading.Thread(target=threading.Event().wait, args=(0.5,))
     thread.start()
-    found = place(stack(current_frame(thread.ident)))
+    found = place(stack_of(thread.ident))
     assert "wait" == found["function"]
-    assert not any(spot_of(frame).own for frame in stack(current_frame(thread.ident)))
+    assert not any(spot_of(frame).own for frame in stack_of(thread.ident))
     thread.join()
 
 
@@ -162,8 +167,46 @@ def test_a_thread_that_is_gone_has_no_frame():
     thread = threading.Thread(target=int)
     thread.start()
     thread.join()
-    assert current_frame(thread.ident) is current_frame(None) is None
-    assert [] == stack(None)
+    assert [] == stack_of(thread.ident) == stack_of(None)
+
+
+def test_the_stack_of_a_thread_is_seen_from_the_outside_in():
+    assert [test_the_stack_of_a_thread_is_seen_from_the_outside_in.__code__, stack_of.__code__] == [
+        frame.f_code for frame in stack_of(threading.get_ident())
+    ][-2:]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_look_at_threads_leaves_the_collector_as_it_was(enabled):
+    if not enabled:
+        gc.disable()
+    try:
+        RunningCalls()
+        assert enabled == gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_a_process_copied_in_the_middle_of_a_look_can_look_and_collects():
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            RunningCalls()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if not child:
+                signal.alarm(10)
+                RunningCalls()
+                os._exit(0 if gc.isenabled() else 1)
+            assert 0 == os.waitpid(child, 0)[1]
+    finally:
+        stop.set()
+        thread.join()
 
 
 # --- calls that run in threads ------------------------------------------------------------------------------------
@@ -178,50 +221,97 @@ async def test_a_call_is_known_by_the_chain_that_waits_for_it_and_by_the_thread_
 
     async with Pending(outer(sync_to_async(work)())) as task:
         await asyncio.to_thread(begun.wait, 10)
-        async with Pending(outer(sync_to_async(int)())) as second:
-            call, waiting = thread_call(await_chain(task)), thread_call(await_chain(second))
-            assert call is not None
-            assert waiting is not None
-            running = running_calls()
-            assert "work" in names(running[call[0]])
-            assert call[0] == token_of(running[call[0]])
-            assert (True, True, False) == (call[1], waiting[1], waiting[0] in running)
+        async with Pending(outer(sync_to_async(work)())) as second:
+            call, waiting = called(task), called(second)
+            running = RunningCalls()
+            assert names(running.frames_of(call))[0] == "thread_handler"
+            assert "work" in names(running.frames_of(call))
+            assert (True, False, True) == (call.shared, call.waits, call.runs)
+            assert (True, True, False) == (waiting.shared, waiting.waits, waiting.runs)
+            assert [] == running.frames_of(waiting)
             release.set()
             await asyncio.wait({task, second})
+
+
+async def test_a_call_whose_thread_is_done_with_it_neither_waits_nor_runs():
+    release = threading.Event()
+    async with Pending(sync_to_async(release.wait)(10)) as task:
+        call = called(task)
+        release.set()
+        await task
+    assert (False, False) == (call.waits, call.runs)
 
 
 async def test_a_call_of_another_thread_says_so():
     release = threading.Event()
     async with Pending(sync_to_async(release.wait, thread_sensitive=False)(10)) as task:
-        call = thread_call(await_chain(task))
+        call = called(task)
         release.set()
         await task
-    assert call is not None
-    assert call[1] is False
+    assert call.shared is False
+
+
+class Callable:
+    """Something that can be called, and is no function."""
+
+    def method(self, release: threading.Event) -> None:
+        release.wait(10)
+
+    def __call__(self, release: threading.Event) -> None:
+        self.method(release)
+
+
+@pytest.mark.parametrize("function", [Callable.method, Callable().method, partial(Callable().method), Callable()])
+async def test_whatever_is_called_is_found_in_its_thread(function):
+    release = threading.Event()
+    arguments = (None, release) if function is Callable.method else (release,)
+    async with Pending(outer(database_sync_to_async(function)(*arguments))) as task:
+        call = called(task)
+        async with asyncio.timeout(10):
+            while "method" not in names(RunningCalls().frames_of(call)):  # noqa: ASYNC110 - a thread has no event
+                await asyncio.sleep(0.001)
+        assert call.runs
+        release.set()
+        await task
+
+
+async def test_what_is_not_written_in_python_has_no_frames_of_its_own():
+    async with Pending(sync_to_async(time.sleep)(0.05)) as task:
+        call = called(task)
+        assert None is call.code
+        assert [] == RunningCalls().frames_of(call)
+        await task
 
 
 async def test_a_chain_that_waits_for_something_else_is_no_call():
     async with Pending(outer(asyncio.sleep(60))) as task:
         assert None is thread_call(await_chain(task))
-    assert None is token_of([])
 
 
-def test_a_consumer_is_found_on_the_stack_and_nothing_else_is():
-    class Consumer:
-        _hub_label = "chat"
+async def test_the_tasks_of_another_loop_are_left_alone():
+    tasks, known, release = [], threading.Event(), threading.Event()
 
-        def handle(self) -> Any:
-            return other(self)
+    async def other() -> None:
+        tasks.append(asyncio.current_task())
+        known.set()
+        await asyncio.to_thread(release.wait, 10)
 
-    def other(_: object) -> Any:
-        return consumer_in(stack(sys._getframe()))
-
-    consumer = Consumer()
-    assert consumer is consumer.handle()
-    assert None is consumer_in(stack(sys._getframe()))
+    thread = threading.Thread(target=asyncio.run, args=(other(),))
+    thread.start()
+    await asyncio.to_thread(known.wait, 10)
+    assert [] == await_chain(tasks[0])
+    release.set()
+    await asyncio.to_thread(thread.join, 10)
 
 
 async def test_nothing_is_dispatched_in_a_chain_without_a_consumer():
     async with Pending(outer(asyncio.sleep(60))) as task:
         assert None is dispatched(await_chain(task))
         assert not stacks.sends(await_chain(task))
+
+
+def called(task: asyncio.Task[Any]) -> ThreadCall:
+    """The call in a thread that a task waits for."""
+    call = thread_call(await_chain(task))
+    assert call is not None
+    return call

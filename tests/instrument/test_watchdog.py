@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from threading import Event, get_ident
 
 import pytest
 from asgiref.sync import SyncToAsync
+from channels.generic.websocket import AsyncWebsocketConsumer
 
+from hub import MonitoredConsumerMixin
 from hub.clock import SYSTEM
 from hub.instrument import watchdog as module
-from hub.instrument.watchdog import LATE, UNKNOWN_WHO, Samples, SyncProbe, Watchdog
+from hub.instrument.stacks import stack_of
+from hub.instrument.watchdog import LATE, UNKNOWN_WHO, Samples, SyncProbe, Watchdog, label_of
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def test_it_ends_with_its_loop():
 
 
 async def test_a_fault_of_its_own_is_counted_and_it_goes_on(watchdog, faults, monkeypatch):
-    monkeypatch.setattr(module, "current_frame", lambda _: 1 / 0)
+    monkeypatch.setattr(module, "stack_of", lambda _: 1 / 0)
     watchdog.due = time.monotonic()
     hold_up(0.4)
     assert faults["watchdog"] > 1
@@ -98,6 +102,44 @@ def test_the_place_seen_most_often_wins():
         samples.add((None, "often"), [sys._getframe()])
     samples.add((None, "once"), [sys._getframe()])
     assert "often" == samples.verdict()[0][1]
+
+
+# --- whose code ---
+
+
+class Base:
+    """Handlers that several consumers have in common."""
+
+    @staticmethod
+    def common() -> str:
+        return label_of(stack_of(get_ident()))
+
+
+class Chat(MonitoredConsumerMixin, Base, AsyncWebsocketConsumer):
+    hub_consumer = "chat"
+
+    def own(self) -> str:
+        return label_of(stack_of(get_ident()))
+
+    @functools.lru_cache  # noqa: B019 - any decorator
+    def decorated(self) -> str:
+        return label_of(stack_of(get_ident()))
+
+    def through_common(self) -> str:
+        return self.common()
+
+
+class Ticker(MonitoredConsumerMixin, Base, AsyncWebsocketConsumer):
+    hub_consumer = "ticker"
+
+
+@pytest.mark.parametrize("method", ["own", "decorated", "through_common"])
+def test_a_consumer_is_known_by_its_code_on_the_stack(method):
+    assert "chat" == getattr(Chat(), method)()
+
+
+def test_code_that_several_consumers_have_in_common_says_nothing():
+    assert "" == Ticker().common() == label_of([]) == label_of(stack_of(get_ident()))
 
 
 # --- the shared thread --------------------------------------------------------------------------------------------

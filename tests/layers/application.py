@@ -13,13 +13,13 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django import urls
 
 import hub
-from tests.layers.consumers import Plain, Room, Wrapped
+from tests.layers.consumers import Plain, Room, Ticker, Wrapped, WrappedTicker
 
 #: Django's types know of views only.
 path: Any = urls.path
 
-routes: list[Any] = [
-    path(f"<slug:tenant>/{name}/", consumer.as_asgi())
-    for name, consumer in {"room": Room, "wrapped": Wrapped, "plain": Plain}.items()
-]
+CONSUMERS: dict[str, Any] = {
+    "room": Room, "wrapped": Wrapped, "plain": Plain, "ticker": Ticker, "wrapped-ticker": WrappedTicker,
+}  # fmt: skip
+routes: list[Any] = [path(f"<slug:tenant>/{name}/", consumer.as_asgi()) for name, consumer in CONSUMERS.items()]
 application = hub.monitor(ProtocolTypeRouter({"http": django_application, "websocket": URLRouter(routes)}))

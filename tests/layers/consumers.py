@@ -4,18 +4,27 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from channels.generic.websocket import AsyncJsonWebsocketConsumer, AsyncWebsocketConsumer
 
 from hub import MonitoredConsumerMixin
 
-#: Group messages handled, by consumer and tenant.
+#: Group messages handled, by consumer and tenant; frames that the server has taken for clients, likewise.
 handled: Counter[str] = Counter()
+#: Those that are connected.
+tickers: "set[Ticker]" = set()
 #: What hanging handlers wait for.
 released = asyncio.Event()
 
 
 def tenant_of(scope: Any) -> str:
     return str(scope["path"].split("/")[1])
+
+
+def cancel_this() -> None:
+    """Cancel the task that runs a consumer, as a host's own time-out would."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
 
 
 class Member(AsyncJsonWebsocketConsumer):
@@ -32,6 +41,9 @@ class Member(AsyncJsonWebsocketConsumer):
             await released.wait()
         if content["type"] == "fail":
             raise ValueError("as asked")
+        if content["type"] == "cancel":
+            cancel_this()
+            await asyncio.sleep(0)
 
     async def room_message(self, message: dict[str, Any]) -> None:
         assert set(message) == {"type", "number"}, "something was added to the message"
@@ -53,3 +65,42 @@ class Wrapped(MonitoredConsumerMixin, Member):
 
 class Plain(Member):
     """Without the mixin."""
+
+
+class Ticker(MonitoredConsumerMixin, AsyncWebsocketConsumer):
+    """``<frames> <size> <end>``: sends so many frames of so many characters, then ends in that way, or goes on."""
+
+    hub_consumer = "ticker"
+
+    async def connect(self) -> None:
+        await self.accept()
+        tickers.add(self)
+
+    async def disconnect(self, _: int) -> None:
+        tickers.discard(self)
+
+    async def receive(self, text_data: str = "", bytes_data: bytes | None = None) -> None:
+        frames, size, end = text_data.split(" ")
+        await self.tick(int(frames), int(size), end)
+
+    async def tick(self, frames: int, size: int, end: str) -> None:
+        for number in range(frames):
+            await self.send(str(number).ljust(size))
+            handled[f"ticker/{tenant_of(self.scope)}"] += 1
+            if not number % 100:
+                # Daphne's send never waits: let confirms in.
+                await asyncio.sleep(0)
+        if end == "close":
+            await self.close(4001)
+        if end == "fail":
+            raise ValueError("as asked")
+        if end == "cancel":
+            cancel_this()
+            await asyncio.sleep(0)
+
+
+class WrappedTicker(Ticker):
+    """In Channels' own loop."""
+
+    hub_consumer = "ticker"
+    hub_inbox = False

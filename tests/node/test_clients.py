@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hub.core.control import Heartbeat, Negotiated
-from hub.core.ledger import OPEN, Connection
+from hub.core.ledger import OPEN, Connection, Ledger
 from hub.instrument.busy import SENT
 from hub.node import clients as module
 from hub.node.clients import MAX_ASKED, MAX_LOOKED_AT, Clients
@@ -33,7 +33,7 @@ def nobody_else():
 
 @pytest.fixture
 def clients() -> Clients:
-    return Clients()
+    return Clients(Ledger())
 
 
 def sent_to(entry: Entry) -> Entry:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from hub.core.ledger import Connection
-from hub.core.slowness import CLIENT, HANDLER, QUEUE, Slowness
+from hub.core.events import Detail
+from hub.core.ledger import Connection, Counts
+from hub.core.slowness import CLIENT, HANDLER, LAYER, QUEUE, Slowness
 from hub.instrument.busy import DEFAULT_THRESHOLD
 from hub.node.evidence import BLOCKED, MAX_CHAINS, Found, Gatherer, details_of
 
@@ -27,6 +28,28 @@ class Backlog:
 
     def waiting(self) -> int:
         return len(self.arrived)
+
+
+class Waits:
+    """A channel layer in which a message has waited since then."""
+
+    def __init__(self, oldest: float | None) -> None:
+        self.since = oldest
+
+    def oldest(self) -> float | None:
+        return self.since
+
+    def waits(self) -> dict[str, Detail]:
+        return {"layer": "default", "waiting": 3}
+
+    def dispatched(self, counts: Counts, seconds: float) -> None:
+        """Nobody counts here."""
+
+    def undispatched(self) -> int:
+        return 0
+
+    def ended(self) -> None:
+        """Nobody minds."""
 
 
 class Entry:
@@ -204,11 +227,64 @@ def test_a_blocked_loop_counts_for_no_queue(gatherer):
     assert [] == seconds(gatherer.look([entry], BEGIN + 5.0, 4.9), QUEUE)
 
 
+# --- channel layers -----------------------------------------------------------------------------------------------
+
+
+def waits_in_layer(since: float, started_at: float = 0.0) -> Entry:
+    entry = Entry(started_at=started_at)
+    entry.connection.link = Waits(since)
+    return entry
+
+
+def test_a_message_that_waits_in_the_layer_while_no_handler_takes_long_is_evidence(gatherer):
+    entry = waits_in_layer(BEGIN, started_at=BEGIN + 0.5)
+    found = gatherer.look([entry], BEGIN + 0.625, 0.0)
+    assert [0.625] == seconds(found, LAYER)
+    assert [] == seconds(found, HANDLER) == seconds(found, QUEUE)
+    assert {1: entry} == found.entries
+
+
+def test_an_empty_layer_is_none(gatherer):
+    entry = Entry(started_at=0.0)
+    entry.connection.link = Waits(None)
+    assert [] == seconds(gatherer.look([entry], BEGIN + 5.0, 0.0), LAYER)
+
+
+def test_messages_in_the_layer_behind_a_slow_dispatch_wait_for_it_and_not_for_the_layer(gatherer):
+    entry = waits_in_layer(BEGIN, started_at=BEGIN)
+    found = gatherer.look([entry], BEGIN + 5.0, 0.0)
+    assert ([5.0], []) == (seconds(found, HANDLER), seconds(found, LAYER))
+    # It is over: what is still there after that waits for the small steps that follow.
+    entry.started_at = BEGIN + 5.125
+    assert [] == seconds(gatherer.look([entry], BEGIN + 5.125, 0.0), LAYER)
+    assert [0.625] == seconds(gatherer.look([entry], BEGIN + 5.625, 0.0), LAYER)
+
+
+def test_a_consumer_that_was_between_two_messages_at_a_look_is_excused_all_the_same(gatherer):
+    entry = waits_in_layer(BEGIN, started_at=BEGIN)
+    gatherer.look([entry], BEGIN + 5.0, 0.0)
+    gatherer.look([], BEGIN + 5.125, 0.0)
+    entry.started_at = 0.0
+    assert [] == seconds(gatherer.look([entry], BEGIN + 5.25, 0.0), LAYER)
+
+
+def test_a_blocked_loop_counts_for_no_layer(gatherer):
+    assert [] == seconds(gatherer.look([waits_in_layer(BEGIN)], BEGIN + 5.0, 4.9), LAYER)
+
+
+def test_time_after_the_end_of_a_wait_does_not_count_and_neither_does_a_blockage_after_it(gatherer):
+    gatherer.look([], BEGIN + 4.5, 0.0)
+    gatherer.look([], BEGIN + 5.0, 0.5)
+    assert (2.0, 0.25) == (gatherer.taken(BEGIN, BEGIN + 2.0), gatherer.taken(BEGIN + 4.25, BEGIN + 4.75))
+
+
 def test_what_has_left_is_forgotten(gatherer):
     entry = Entry()
     gatherer.look([entry], BEGIN + 5.0, 0.0)
     assert gatherer._held
     gatherer.look([], BEGIN + 5.125, 0.0)
+    assert gatherer._held, "what waits behind it comes to dispatch in a moment"
+    gatherer.look([], BEGIN + 5.625, 0.0)
     assert not gatherer._held
     assert not gatherer._excused
 

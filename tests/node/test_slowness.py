@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from channels.layers import channel_layers
+from msgspec.structs import replace
 
 from hub.bus.memory import MemoryBus
 from hub.clock import SYSTEM
@@ -13,7 +16,7 @@ from hub.conf import Config
 from hub.core.control import Heartbeat, Negotiated
 from hub.core.events import Event
 from hub.core.ledger import UNKNOWN, Connection
-from hub.core.slowness import CALM, CLIENT, HANDLER, LOOP, PROCESS, SYNC_THREAD
+from hub.core.slowness import CALM, CLIENT, HANDLER, LAYER, LOOP, PROCESS, SYNC_THREAD
 from hub.core.snapshot import NodeSnapshot, SlowRow
 from hub.instrument import busy
 from hub.instrument.busy import SENT
@@ -22,7 +25,8 @@ from hub.node import slowness as module
 from hub.node.node import Node
 from hub.node.slowness import LOOK, RANKED, Lookout, attach
 from tests.handclock import HandClock
-from tests.node.test_evidence import Entry
+from tests.node.test_evidence import Entry, Waits
+from tests.node.test_queues import Layer, put
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +126,44 @@ async def test_an_episode_is_counted_and_told_when_it_opens_and_when_it_closes(
     assert ("slow.closed", "info", 1.0) == (closed.kind, closed.severity, closed.details["lasted"])
     assert opened.details["line"] == closed.details["line"]
     assert ({HANDLER: 0}, {HANDLER: 1}) == (counts.slow, counts.slow_episodes)
+    entry.task.cancel()
+
+
+MEMBER = ("ann@example.com", "Ann")
+
+
+@pytest.mark.parametrize(("allowed", "told"), [(False, None), (True, ("[e-mail]", "Ann"))])
+async def test_who_is_connected_is_told_if_the_settings_allow_it_and_redacted(
+    lookout, shared, clock, events, register, allowed, told
+):
+    shared.config = replace(shared.config, slow_members=allowed)
+    entry = await at_work(shared, register)
+    entry.connection.member = MEMBER
+    look(lookout, clock, 0.75)
+    shared.ended(entry.connection, None)
+    for event in slow(events):
+        assert told == (("member" in event.details and (event.details["member"], event.details["name"])) or None)
+    [row] = [SlowRow(*packed) for packed in lookout.ranked()]
+    assert (told or ("", "")) == (row.member, row.name)
+    entry.task.cancel()
+
+
+async def test_whoever_blocks_the_loop_is_known_by_its_member(lookout, shared, clock, events):
+    shared.config = replace(shared.config, slow_members=True)
+    connection = connected(shared)
+    connection.member = ("7", "Bob")
+    lookout.watchdog._samples.add((connection, "chat"), [sys._getframe()])
+    look(lookout, clock, 2.0, late=1.5)
+    [opened] = slow(events)
+    assert ("7", "Bob") == (opened.details["member"], opened.details["name"])
+
+
+async def test_who_is_connected_nowhere_or_to_nobody_s_knowledge_is_not_told(lookout, shared, clock, events, register):
+    shared.config = replace(shared.config, slow_members=True)
+    entry = await at_work(shared, register)
+    look(lookout, clock, 2.0, late=1.5)
+    assert {"slow.opened"} == {event.kind for event in slow(events)}
+    assert not any("member" in event.details for event in slow(events))
     entry.task.cancel()
 
 
@@ -233,6 +275,43 @@ async def test_a_client_that_is_behind_when_the_next_node_begins_is_not_looked_a
     await node.stop()
 
 
+# --- channel layers -----------------------------------------------------------------------------------------------
+
+
+async def test_what_waits_in_the_layer_is_told_with_what_the_layer_says_of_it(lookout, shared, clock, events, register):
+    entry = await at_work(shared, register)
+    entry.connection.link = Waits(clock.wall())
+    clock.advance(0.5)
+    entry.started_at = clock.now
+    look(lookout, clock, 0.125)
+    [opened] = slow(events)
+    assert (LAYER, 0.625, "default", 3, "sleep", str(entry.connection.number)) == (
+        *(opened.details[name] for name in ("cause", "seconds", "layer", "waiting", "function")), opened.connection,
+    )  # fmt: skip
+    entry.connection.link = None
+    entry.started_at = 0.0
+    look(lookout, clock, 0.125)
+    look(lookout, clock, CALM)
+    assert "slow.closed" == slow(events)[-1].kind
+    assert [{LAYER: 0}] == [counts.slow for counts in shared.ledger]
+    entry.task.cancel()
+
+
+async def test_what_waits_in_the_queue_of_the_process_is_an_episode_of_the_process(lookout, clock, events, monkeypatch):
+    layer = Layer()
+    monkeypatch.setattr(channel_layers, "backends", {"default": layer})
+    ahead = clock.wall() - clock.monotonic()
+    monkeypatch.setattr("tests.node.test_queues.AHEAD", ahead)
+    put(layer, clock.now, clock.now)
+    look(lookout, clock, 0.75)
+    [opened] = slow(events)
+    assert (LAYER, 0.75, "default", 7, True, UNKNOWN, "") == (
+        *(opened.details[name] for name in ("cause", "seconds", "layer", "waiting", "asking")), opened.consumer,
+        opened.connection,
+    )  # fmt: skip
+    assert {PROCESS} == set(lookout.episodes.of(LAYER))
+
+
 # --- the process itself -------------------------------------------------------------------------------------------
 
 
@@ -251,8 +330,6 @@ async def test_a_blocked_loop_that_nobody_could_look_at_says_so(lookout, clock, 
 
 async def test_whoever_blocks_the_loop_is_named(lookout, shared, clock, events):
     connection = connected(shared)
-    import sys
-
     lookout.watchdog._samples.add((connection, "chat"), [sys._getframe()])
     look(lookout, clock, 2.0, late=1.5)
     [opened] = slow(events)

@@ -18,9 +18,23 @@ from django.urls import path
 import hub
 from hub.feed.routing import websocket_urlpatterns
 from hub.web.metrics import metrics_before
-from tests.slow.consumers import Impatient, Patient, Slow, Strict, SyncSlow, SyncTwin, Twin, Wrapped
+from tests.slow.consumers import (
+    Impatient,
+    Patient,
+    Room,
+    RoomTwin,
+    Slow,
+    Strict,
+    SyncSlow,
+    SyncTwin,
+    Twin,
+    Wrapped,
+    WrappedRoom,
+)
 
-CONSUMERS: tuple[Any, ...] = (Slow, Impatient, Patient, Strict, Twin, Wrapped, SyncSlow, SyncTwin)
+CONSUMERS: tuple[Any, ...] = (
+    Slow, Impatient, Patient, Strict, Twin, Wrapped, Room, WrappedRoom, RoomTwin, SyncSlow, SyncTwin,
+)  # fmt: skip
 routes: list[Any] = [path(f"<slug:tenant>/{consumer.hub_consumer}/", consumer.as_asgi()) for consumer in CONSUMERS]
 application = hub.monitor(
     ProtocolTypeRouter(

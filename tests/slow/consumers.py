@@ -52,6 +52,11 @@ class Slow(MonitoredConsumerMixin, AsyncWebsocketConsumer):
             await self.send(text_data="x" * 65_536)
             await asyncio.sleep(0.01)
 
+    async def publish(self, messages: float) -> None:
+        """Give the tenant's group so many small steps to take."""
+        for _ in range(int(messages)):
+            await self.channel_layer.group_send(self.get_hub_tenant(), {"type": "room.step", "seconds": 0.2})
+
     async def stream(self, frames_per_second: float) -> None:
         """From now on, send small frames beside the handler."""
         self.start_streaming(frames_per_second, 100)
@@ -101,6 +106,40 @@ class Twin(Slow):
     """Healthy all the time."""
 
     hub_consumer = "twin"
+
+
+class Room(Slow):
+    """A member of its tenant's group, with a step to take for each message of the group."""
+
+    hub_consumer = "room"
+
+    async def connect(self) -> None:
+        await self.channel_layer.group_add(self.get_hub_tenant(), self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, code: int) -> None:
+        await self.channel_layer.group_discard(self.get_hub_tenant(), self.channel_name)
+        await super().disconnect(code)
+
+    async def room_step(self, message: dict[str, Any]) -> None:
+        await look_up(message["seconds"])
+
+
+class WrappedRoom(Room):
+    """In Channels' own loop."""
+
+    hub_consumer = "wrapped_room"
+    hub_inbox = False
+    hub_sweep = False
+
+
+class RoomTwin(Room):
+    """Healthy all the time, in the same group."""
+
+    hub_consumer = "room_twin"
+
+    async def room_step(self, message: dict[str, Any]) -> None:
+        """Done."""
 
 
 class SyncSlow(MonitoredConsumerMixin, WebsocketConsumer):

@@ -132,6 +132,15 @@ class Stage:
             rows: list[Message] = (await operator.hear_until(type="snapshot", topic="slow"))["slow"]
             return rows
 
+    async def open_row(self, connection: str) -> Message:
+        """The open row of a connection in the ranked list, as soon as it is there: nodes publish once a second."""
+        async with asyncio.timeout(WAIT):
+            while True:
+                for row in await self.ranked():
+                    if row["closed_at"] is None and row["connection"] == connection:
+                        return row
+                await asyncio.sleep(0.05)
+
     def causes(self) -> set[tuple[str, str]]:
         """Everything that was told of: consumer and cause."""
         return {(message["consumer"], message["details"]["cause"]) for message in self.told}

@@ -36,6 +36,7 @@ async def test_a_handler_is_seen_while_it_still_runs_with_the_line_where_it_wait
         await asyncio.wait_for(client.recv(), 0.1)
     assert_in_time(opened)
     assert ("acme", "websocket.receive") == (opened["tenant"], opened["details"]["message"])
+    assert "member" not in opened["details"]
     assert ("tests/slow/consumers.py", line_of("waits here"), "look_up") == tuple(
         opened["details"][name] for name in ("file", "line", "function")
     )

@@ -14,7 +14,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.support.processes import LOCALHOST, ROOT, Process, environment, free_port
 
@@ -35,9 +38,13 @@ class ServerKind:
 
     def command(self, application: str, port: int) -> list[str]:
         """Return what starts it; ``application`` is ``module:attribute``."""
-        address = ["-b", LOCALHOST] if self.module == "daphne" else ["--host", LOCALHOST]
+        address = {
+            "daphne": ["-b", LOCALHOST, "--port", str(port)],
+            "hypercorn": ["-b", f"{LOCALHOST}:{port}"],
+            "uvicorn": ["--host", LOCALHOST, "--port", str(port)],
+        }[self.module]
         implementation = ["--ws", self.websocket_implementation] if self.websocket_implementation else []
-        options = [*self.options, *address, *implementation, "--port", str(port)]
+        options = [*self.options, *address, *implementation]
         return [sys.executable, "-m", self.module, *options, application]
 
     def __str__(self) -> str:
@@ -52,7 +59,18 @@ UVICORN = ServerKind("uvicorn-sansio", "uvicorn", UVICORN_OPTIONS, "websockets-s
 UVICORN_LEGACY = ServerKind("uvicorn-legacy", "uvicorn", UVICORN_OPTIONS, "websockets")
 UVICORN_WSPROTO = ServerKind("uvicorn-wsproto", "uvicorn", UVICORN_OPTIONS, "wsproto")
 
+#: In one process, not in a child of it: every signal goes to the one that serves.
+HYPERCORN_OPTIONS = ("--workers", "0", "--log-level", "warning", "--graceful-timeout", "5")
+HYPERCORN = ServerKind("hypercorn", "hypercorn", HYPERCORN_OPTIONS)
+
 SERVER_KINDS = (DAPHNE, UVICORN, UVICORN_LEGACY, UVICORN_WSPROTO)
+
+
+def require_server(kind: ServerKind) -> ServerKind:
+    """Return the server, or skip the test where it is not installed."""
+    if find_spec(kind.module) is None:
+        pytest.skip(f"{kind.module} is not installed (pip install {kind.module})")
+    return kind
 
 
 class Server(Process):

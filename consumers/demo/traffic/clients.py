@@ -17,7 +17,7 @@ from consumers.demo.telemetry import READING
 from consumers.demo.ticker import SYMBOLS
 from consumers.demo.traffic.visitor import OPTIONS, Connection, Visitor
 from hub.clock import SYSTEM
-from hub.core.control import with_parameter
+from hub.core.control import is_control, with_parameter
 
 PHRASES = (
     "Morning!",
@@ -86,6 +86,9 @@ class SleeperVisitor(ChatVisitor):
     async def open(self) -> Connection:
         url = with_parameter(self.around.url + self.path())
         return await plain_connect(url, origin=self.around.origin, **OPTIONS)
+
+    def is_said(self, message: str | bytes) -> bool:
+        return not (isinstance(message, str) and is_control(message))
 
 
 class TickerVisitor(JsonVisitor):

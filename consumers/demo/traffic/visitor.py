@@ -83,8 +83,9 @@ class Visitor:
     async def speak(self) -> None:
         """Say one thing."""
 
-    def hear(self, message: str | bytes) -> None:
-        """Take note of what the server said."""
+    def is_said(self, message: str | bytes) -> bool:  # noqa: ARG002 - for those who hear more than was said
+        """Whether the consumer has sent a message, rather than the hub."""
+        return True
 
     async def live(self) -> None:
         """Come and go until cancelled."""
@@ -172,8 +173,8 @@ class Visitor:
     async def _listen(self, connection: Connection) -> None:
         with contextlib.suppress(ConnectionClosed):
             async for message in connection:
-                self.around.tally.record_received(message)
-                self.hear(message)
+                if self.is_said(message):
+                    self.around.tally.record_received(message)
 
     async def _talk(self, connection: Connection) -> None:
         leaves_at = self._now() + self.dice.expovariate(1 / self.around.profile.visit) + 1

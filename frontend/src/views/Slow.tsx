@@ -16,13 +16,19 @@ const WHY: Record<SlowRow["cause"], string> = {
   sync_thread: "it holds the shared sync thread: all synchronous code on this node waits",
 };
 
+/** A layer's queue of a whole process belongs to no connection. */
+const ofProcess = (row: SlowRow) =>
+  row.cause === "loop" || row.cause === "sync_thread" || (row.cause === "layer" && row.connection === "");
+
+const why = (row: SlowRow) =>
+  row.cause === "layer" && ofProcess(row) ? "messages for this node wait in the channel layer" : WHY[row.cause];
+
 type Severity = "severe" | "slow" | "recovered";
 const SIGNS = { severe: "error", slow: "warning", recovered: "info" } as const;
 
 export function severityOf(row: SlowRow): Severity {
   if (row.closed_at != null) return "recovered";
-  const concernsAll = row.cause === "loop" || row.cause === "sync_thread";
-  return concernsAll || row.seconds >= SEVERE * row.threshold ? "severe" : "slow";
+  return ofProcess(row) || row.seconds >= SEVERE * row.threshold ? "severe" : "slow";
 }
 
 export function Slow() {
@@ -67,8 +73,8 @@ function Well() {
     <p class="slow-well muted" data-testid="slow-well">
       <Icon name="info" />
       <span>
-        Handlers, their messages, clients as far as they show it, the event loop and the shared sync thread are within
-        their thresholds. What takes longer is listed here while it lasts, and five minutes beyond.
+        Handlers, their messages, channel layers, clients as far as they show it, the event loop and the shared sync
+        thread are within their thresholds. What takes longer is listed here while it lasts, and five minutes beyond.
       </span>
     </p>
   );
@@ -88,10 +94,12 @@ function Episode({ row }: { row: SlowRow }) {
           <TenantName tenant={row.tenant} />
           {row.connection !== "" && ` · connection ${row.connection}`}
         </p>
+        {row.member !== undefined && row.member !== "" && <Member row={row} />}
       </div>
       <div class="slow-what">
-        <p>{WHY[row.cause]}</p>
+        <p>{why(row)}</p>
         {row.cause === "client" && <Behind row={row} />}
+        {row.cause === "layer" && <Waiting row={row} />}
         <Where row={row} />
       </div>
       <p class="slow-time">
@@ -103,6 +111,15 @@ function Episode({ row }: { row: SlowRow }) {
         <small>{row.closed_at == null ? `since ${clock(row.since)}` : "in all"}</small>
       </p>
     </li>
+  );
+}
+
+/** Who is connected, where the host lets it be told. */
+function Member({ row }: { row: SlowRow }) {
+  return (
+    <p class="muted" data-testid="slow-member">
+      {row.name === undefined || row.name === "" ? row.member : `${row.name} (${row.member})`}
+    </p>
   );
 }
 
@@ -128,6 +145,23 @@ function Behind({ row }: { row: SlowRow }) {
   return (
     <p class="muted" title={unknown == null ? undefined : `Unknown: ${String(unknown)}`}>
       {parts.join(", ")}
+    </p>
+  );
+}
+
+/** What waits in a channel layer, and where; what nobody knows stands in the title. */
+function Waiting({ row }: { row: SlowRow }) {
+  const { layer, waiting, groups, unknown } = row.details ?? {};
+  if (layer == null) return null;
+  const parts = [
+    waiting == null ? "" : `${count(Number(waiting))} wait`,
+    `layer ${String(layer)}`,
+    groups == null ? "" : `groups ${String(groups)}`,
+    row.connection === "" ? `on ${row.node}` : "",
+  ].filter((part) => part !== "");
+  return (
+    <p class="muted" title={unknown == null ? undefined : `Unknown: ${String(unknown)}`}>
+      {parts.join(" · ")}
     </p>
   );
 }

@@ -277,7 +277,8 @@ export interface PresenceRow {
  *
  * ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
  * ``connection`` is empty where a whole process suffers and nobody is known to be at fault. ``details`` as in its
- * events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known.
+ * events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known. ``member`` and ``name``: who is
+ * connected, redacted; empty where that is not known, or where ``HUB["SLOW_MEMBERS"]`` doesn't let it be told.
  */
 export interface SlowRow {
   cause: "client" | "handler" | "layer" | "loop" | "queue" | "sync_thread";
@@ -288,6 +289,8 @@ export interface SlowRow {
     [k: string]: string | number | boolean | null;
   };
   lasted?: number | null;
+  member?: string;
+  name?: string;
   node: string;
   seconds: number;
   since: number;

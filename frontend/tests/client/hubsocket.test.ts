@@ -351,13 +351,55 @@ describe("confirms", () => {
   test("a frame is counted after its listeners, also where they throw", async () => {
     const socket = negotiated();
     socket.onmessage = () => {
-      newest().control("probe", { at: 1 });
+      expect(newest().confirms()).toEqual([]);
       throw new Error("the application's");
     };
     newest().say("x");
     await pass(0.1);
-    expect(newest().heartbeats().at(-1)?.count).toBe(0);
     expect(newest().confirms()).toEqual([1]);
+  });
+
+  test("what was handled is confirmed before a close, what comes after it is not", () => {
+    const socket = negotiated();
+    newest().say("a").say("b");
+    expect(newest().confirms()).toEqual([]);
+    socket.close(4001);
+    newest().say("late");
+    expect(newest().confirms()).toEqual([2]);
+    expect(newest().closedWith).toEqual([4001, undefined]);
+  });
+
+  test("a handler that closes has handled its frame", () => {
+    const socket = negotiated();
+    socket.onmessage = () => socket.close();
+    newest().say("bye");
+    expect(newest().confirms()).toEqual([1]);
+  });
+
+  test("a close that is refused, or has nothing to confirm, says nothing wrong", async () => {
+    const socket = negotiated();
+    socket.onmessage = () => socket.close(1);
+    newest().say("x");
+    await pass(0.1);
+    expect(newest().confirms()).toEqual([1]);
+    socket.close();
+    expect(newest().confirms()).toEqual([1]);
+    const plain = connect();
+    newest().open().say("x");
+    plain.close();
+    expect(newest().controls).toEqual([]);
+  });
+
+  test("a page that is left confirms what it has handled", () => {
+    negotiated();
+    newest().say("x");
+    globalThis.dispatchEvent(new Event("pagehide"));
+    expect(newest().confirms()).toEqual([1]);
+    newest().say("y");
+    expect(newest().confirms()).toEqual([1, 2]);
+    globalThis.dispatchEvent(new Event("pageshow"));
+    newest().say("z");
+    expect(newest().confirms()).toEqual([1, 2]);
   });
 
   test("a heartbeat confirms too", async () => {

@@ -115,6 +115,34 @@ test("of a client of which nothing is known but that send waits for it, the line
   expect(find("slow-row")[0]?.textContent).not.toContain("behind");
 });
 
+test("of messages that wait in a channel layer, it says how many, in which one, and for which groups", async () => {
+  const details = { layer: "default", waiting: 12, groups: "acme", unknown: "time on the way through Redis" };
+  await snapshot(slowRow({ cause: "layer", details }));
+  const row = find("slow-row")[0];
+  expect(row?.textContent).toContain("its messages wait in the channel layer");
+  expect(row?.textContent).toContain("12 wait · layer default · groups acme");
+  expect(row?.querySelector('[title*="through Redis"]')).not.toBeNull();
+  expect(row?.dataset.severity).toBe("slow");
+});
+
+test("what waits in the layer for a whole process concerns all of its consumers", async () => {
+  const details = { layer: "default", waiting: 12, asking: true };
+  await snapshot(slowRow({ cause: "layer", consumer: "unknown", tenant: "", connection: "", details }));
+  const row = find("slow-row")[0];
+  expect(row?.textContent).toContain("messages for this node wait in the channel layer");
+  expect(row?.textContent).toContain("12 wait · layer default · on web-1:12");
+  expect(row?.dataset.severity).toBe("severe");
+});
+
+test("who is connected is told where the feed tells it", async () => {
+  await snapshot(
+    slowRow({ member: "7", name: "Ann" }),
+    slowRow({ since: 1, member: "8", name: "" }),
+    slowRow({ since: 2 }),
+  );
+  expect(find("slow-member").map((member) => member.textContent)).toEqual(["Ann (7)", "8"]);
+});
+
 test("what the feed no longer vouches for is as of then", async () => {
   await receive({ type: "delta", topic: "totals", at: 1000, totals: totals() });
   await snapshot(slowRow());

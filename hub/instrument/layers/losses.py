@@ -5,12 +5,15 @@ A channel layer knows channels and groups, the ledger knows consumers and tenant
 connection is *live* from the moment the layer has named it; when its connection has ended it is *ended*: what was
 sent before that and never taken is lost, what is sent after it has nobody to miss it. Any other channel is *unknown*:
 of another process, of a worker, or of a connection that nobody monitors.
+
+Of ended channels the last ones are remembered. One that is not, and that a layer of this process must have named all
+the same, for it bears its mark, is taken for one that ended long ago: stale members of groups may be sent to for a day.
 """
 
 from collections.abc import Callable
 from contextvars import ContextVar
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 from hub.core.events import Detail, Event
 from hub.core.layers import Drop, Drops, Run, Runs
@@ -20,7 +23,10 @@ from hub.core.snapshot import DropRow
 from hub.faults import record_fault
 from hub.instrument.state import Instruments, instruments
 
-#: Ended channels that are remembered, for messages that are still on their way to them.
+#: Groups of a channel that are named.
+MAX_GROUPS = 3
+#: Ended channels that are remembered, for messages that are still on their way to them; and those of this process that
+#: belong to no monitored connection.
 MAX_ENDED = 10_000
 
 #: The connection whose consumer runs here: whose a new channel will be.
@@ -30,8 +36,20 @@ CONNECTION: ContextVar[Connection | None] = ContextVar("hub_connection", default
 class Layer(Protocol):
     """What the register asks of an instrumented layer."""
 
+    hub_alias: str
+    hub_unknown: str
+
     def hub_left(self, channel: str) -> int:
         """The channel's connection has ended: how many messages for it does this process still hold?"""
+
+    def hub_waiting(self, channel: str) -> int:
+        """How many messages this process holds for a channel."""
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """When the oldest of them was sent, by the wall clock; None if there is none, or that is not known."""
+
+    def hub_groups(self, channel: str) -> list[str]:
+        """Groups that a channel is in, as far as this process knows."""
 
 
 class Link:
@@ -70,6 +88,30 @@ class Link:
         """See `hub.core.ledger.Linked`."""
         return int(self.taken)
 
+    def oldest(self) -> float | None:
+        """See `hub.core.ledger.Linked`."""
+        try:
+            return self.layer.hub_oldest(self.channel)
+        except Exception as error:  # noqa: BLE001 - the border: one layer's fault must not hide what else is slow
+            record_fault("channel layer", error)
+            return None
+
+    def waits(self) -> dict[str, Detail]:
+        """See `hub.core.ledger.Linked`."""
+        layer, oldest = self.layer, self.oldest()
+        details: dict[str, Detail] = {
+            "layer": layer.hub_alias, "channel": redact(self.channel), "waiting": layer.hub_waiting(self.channel),
+        }  # fmt: skip
+        if oldest is not None:
+            details["oldest_seconds"] = round(max(0.0, self._losses.instruments.clock.wall() - oldest), 3)
+        groups = layer.hub_groups(self.channel)
+        if groups:
+            more = [f"and {len(groups) - MAX_GROUPS} more"] if len(groups) > MAX_GROUPS else []
+            details["groups"] = ", ".join([redact(group) for group in groups[:MAX_GROUPS]] + more)
+        if layer.hub_unknown:
+            details["unknown"] = layer.hub_unknown
+        return details
+
     def ended(self) -> None:
         """See `hub.core.ledger.Linked`."""
         self._losses.ended(self.connection, [(self.layer, self.channel), *(self._others or ())])
@@ -93,6 +135,9 @@ class Losses:
         self.gaps: dict[str, int] = {}
         self.on_pending: Callable[[], None] | None = None
         self._ended: dict[str, tuple[Counts, float]] = {}
+        #: What stands before the "!" in names that layers of this process give; such names of unmonitored consumers.
+        self._marks: set[str] = set()
+        self._unmonitored: dict[str, None] = {}
         self._drops = Drops()
         self._runs = Runs()
         self._lock = Lock()
@@ -107,6 +152,13 @@ class Losses:
         else:
             link = connection.link = Link(self, connection, layer, channel)
         self.links[channel] = link
+        self._marks.add(_mark(channel))
+
+    def unmonitored(self, channel: str) -> None:
+        """The layer has named a channel for somebody else in this process."""
+        self._marks.add(_mark(channel))
+        self._unmonitored[channel] = None
+        _trim(self._unmonitored)
 
     def ended(self, connection: Connection, channels: list[tuple[Layer, str]]) -> None:
         """A connection is no more; what waits for it in this process will never be taken."""
@@ -121,12 +173,15 @@ class Losses:
             self.record(TEARDOWN, channel, left)
             self.links.pop(channel, None)
             self._ended[channel] = (counts, self.instruments.clock.wall())
-        while len(self._ended) > MAX_ENDED:
-            self._ended.pop(next(iter(self._ended)), None)
+        _trim(self._ended)
 
     def is_ended(self, channel: str) -> bool:
         """Whether the channel's connection was one of ours and is no more."""
-        return channel in self._ended
+        return channel in self._ended or self._is_forgotten(channel)
+
+    def _is_forgotten(self, channel: str) -> bool:
+        mark = _mark(channel)
+        return bool(mark) and mark in self._marks and channel not in self.links and channel not in self._unmonitored
 
     def taken(self, channel: str, sent_at: float | None) -> None:
         """A message was taken from a channel by whoever receives on it."""
@@ -154,15 +209,25 @@ class Losses:
         with self._lock:
             if link is not None:
                 counts = self.instruments.ledger.settle(link.connection)
-            elif channel not in self._ended:
-                counts = self.instruments.ledger.unattributed()
-            else:
+            elif channel in self._ended:
                 counts, ended_at = self._ended[channel]
                 if sent_at is None or sent_at > ended_at:
                     return
                 reason = TEARDOWN
+            elif self._is_forgotten(channel):
+                return
+            else:
+                counts = self.instruments.ledger.unattributed()
             increment(counts.lost, reason, count)
             self._drops.add((reason, counts.consumer, counts.tenant, group), count, channel, connection)
+        if self.on_pending is not None:
+            self.on_pending()
+
+    def tell_frames(self, reason: str, connection: Connection, count: int) -> None:
+        """Frames to the client of a connection are lost, and counted already."""
+        counts = self.instruments.ledger.settle(connection)
+        with self._lock:
+            self._drops.add((reason, counts.consumer, counts.tenant, ""), count, "", str(connection.number))
         if self.on_pending is not None:
             self.on_pending()
 
@@ -201,6 +266,16 @@ class Losses:
             connection=connection, details=details,
         )  # fmt: skip
         self.instruments.publish(event)
+
+
+def _mark(channel: str) -> str:
+    """What layers put before the "!" in the names that they give; empty where they don't."""
+    return channel.rpartition("!")[0]
+
+
+def _trim(channels: dict[str, Any]) -> None:
+    while len(channels) > MAX_ENDED:
+        channels.pop(next(iter(channels)), None)
 
 
 def _details(drop: Drop) -> dict[str, Detail]:

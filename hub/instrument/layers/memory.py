@@ -190,6 +190,22 @@ class MemoryInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any laye
         queue = self.channels.get(channel)
         return 0 if queue is None else queue.qsize()
 
+    def hub_waiting(self, channel: str) -> int:
+        """See `Instrumented`."""
+        return self.hub_left(channel)
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """See `Instrumented`."""
+        queue = self.channels.get(channel)
+        if queue is None or queue.empty():
+            return None
+        expires_at: float = queue._queue[0][0]  # type: ignore[attr-defined]  # noqa: SLF001 - as Channels itself does
+        return expires_at - float(self.expiry)
+
+    def hub_groups(self, channel: str) -> list[str]:
+        """See `Instrumented`."""
+        return sorted(group for group, members in self.groups.items() if channel in members)
+
     async def hub_depth(self) -> Depth:
         """See `Instrumented`."""
         messages, expires_at, fullest, fullest_channel = 0, None, 0.0, ""

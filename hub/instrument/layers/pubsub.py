@@ -143,6 +143,8 @@ class LoopInstruments(pubsub.RedisPubSubLoopLayer):  # type: ignore[misc]  # cha
 class PubSubInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any layer
     """What a pub/sub layer gets, in front of its own class."""
 
+    hub_unknown = "time on the way through Redis: pub/sub messages carry no time of sending"
+
     def hub_begin(self) -> None:
         """See `Instrumented`."""
 
@@ -157,6 +159,22 @@ class PubSubInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any laye
         """See `Instrumented`."""
         queue = self._get_layer().channels.get(channel)
         return 0 if queue is None else int(queue.unreturned)
+
+    def hub_waiting(self, channel: str) -> int:
+        """See `Instrumented`."""
+        queue = self._get_layer().channels.get(channel)
+        return 0 if queue is None else int(queue.qsize())
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """See `Instrumented`: since it arrived in this process."""
+        queue: WatchedQueue | None = self._get_layer().channels.get(channel)
+        return None if queue is None or queue.empty() else queue.hub_stamps[0]
+
+    def hub_groups(self, channel: str) -> list[str]:
+        """See `Instrumented`."""
+        groups: dict[str, set[str]] = self._get_layer().groups
+        # The layer knows them by their names in Redis.
+        return sorted(group.partition("__group__")[2] for group, members in groups.items() if channel in members)
 
     async def hub_depth(self) -> Depth:
         """See `Instrumented`."""

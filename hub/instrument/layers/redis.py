@@ -15,7 +15,6 @@ mostly in silence:
 """
 
 import functools
-from collections import defaultdict, deque
 from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -23,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from channels.exceptions import ChannelFull
 from channels_redis import core
 
-from hub.core.layers import Depth
-from hub.core.ledger import BUFFER_OVERFLOW, CHANNEL_FULL, EXPIRED, GROUP_LOST, OVER_CAPACITY, TEARDOWN
+from hub.core.layers import Depth, Queue
+from hub.core.ledger import CHANNEL_FULL, EXPIRED, GROUP_LOST, OVER_CAPACITY, TEARDOWN
 from hub.faults import record_fault
 from hub.instrument.layers.base import Instrumented, link_channel
+from hub.instrument.layers.buffers import Buffers
 from hub.instrument.layers.losses import losses
 
 Message = dict[str, Any]
@@ -149,90 +149,6 @@ class WatchedPipeline:
         return results
 
 
-class Buffer(core.BoundedQueue):  # type: ignore[misc]  # channels_redis has no types
-    """
-    What was taken out of Redis for one channel.
-
-    Attributes:
-        taken: Messages that left it towards a ``receive``.
-        handed: Of these, how many a ``receive`` has returned.
-        sent_at: When the one taken last was sent, by the wall clock, if known.
-    """
-
-    def __init__(self, buffers: "Buffers", channel: str, capacity: int) -> None:
-        super().__init__(capacity)
-        self._hub_buffers = buffers
-        self._hub_stamps: deque[float | None] = deque()
-        self.channel = channel
-        self.taken = self.handed = 0
-        self.sent_at: float | None = None
-
-    @property
-    def unreturned(self) -> int:
-        """Messages that nobody gets if this buffer goes away."""
-        return int(self.qsize()) + self.taken - self.handed
-
-    @property
-    def oldest(self) -> float | None:
-        """When the oldest message was sent, if known."""
-        return self._hub_stamps[0] if self._hub_stamps else None
-
-    def put_nowait(self, item: Message) -> None:
-        """As the layer's buffer does: when it is full, the oldest message has to go."""
-        if self.full():
-            losses().record(BUFFER_OVERFLOW, self.channel)
-            self.taken -= 1
-        elif losses().is_ended(self.channel):
-            losses().record(TEARDOWN, self.channel, sent_at=self._hub_buffers.sent_at)
-        super().put_nowait(item)
-
-    def _put(self, item: Message) -> None:
-        self._hub_stamps.append(self._hub_buffers.sent_at)
-        super()._put(item)
-
-    def _get(self) -> Message:
-        self.sent_at = self._hub_stamps.popleft()
-        self.taken += 1
-        message: Message = super()._get()
-        return message
-
-
-class Buffers(defaultdict[str, Buffer]):
-    """
-    The buffers of all channels.
-
-    Attributes:
-        sent_at: When the message that is buffered now was sent, by the wall clock, if known.
-    """
-
-    def __init__(self, capacity: int, buffers: dict[str, Any] | None = None) -> None:
-        super().__init__(None)
-        self._capacity = capacity
-        self._deleted: Buffer | None = None
-        self.sent_at: float | None = None
-        for channel, queue in (buffers or {}).items():
-            # One that somebody waits on: it goes on, without a past.
-            queue.__class__ = Buffer
-            queue._hub_buffers, queue._hub_stamps = self, deque([None] * queue.qsize())  # noqa: SLF001 - a Buffer now
-            queue.channel, queue.taken, queue.handed, queue.sent_at = channel, 0, 0, None
-            self[channel] = queue
-
-    def __missing__(self, channel: str) -> Buffer:
-        buffer = self[channel] = Buffer(self, channel, self._capacity)
-        return buffer
-
-    def __delitem__(self, channel: str) -> None:
-        self._deleted = self.get(channel)
-        super().__delitem__(channel)
-
-    def latest(self, channel: str) -> Buffer | None:
-        """The buffer of a channel, also if it was the last one to be deleted."""
-        buffer = self.get(channel)
-        if buffer is None and self._deleted is not None and self._deleted.channel == channel:
-            buffer = self._deleted
-        return buffer
-
-
 class Backlog:
     """What waited in Redis for this process when it was looked at last."""
 
@@ -250,6 +166,7 @@ class RedisInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any layer
     """What a Redis layer gets, in front of its own class."""
 
     receive_buffer: Buffers
+    hub_queue: Queue
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the layer's
         super().__init__(*args, **kwargs)
@@ -263,6 +180,7 @@ class RedisInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any layer
         self._hub_members: dict[str, dict[str, float]] = {}
         self._hub_rejoining: list[tuple[str, str]] = []
         self._hub_backlog = Backlog()
+        self.hub_queue = Queue()
 
     def connection(self, index: int) -> Any:  # noqa: ANN401 - a client
         """As the layer does; some commands are seen."""
@@ -345,6 +263,7 @@ class RedisInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any layer
         self._hub_sent_at[key] = sent_at
         if key == self._hub_own_key():
             self._hub_backlog.popped += 1
+            self.hub_queue.take(sent_at, losses().instruments.clock.wall())
 
     def hub_over_capacity(self, sending: Sending, full: set[Any] | None, keys: int) -> None:
         """
@@ -405,6 +324,24 @@ class RedisInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any layer
         buffer = self.receive_buffer.get(channel)
         return 0 if buffer is None else int(buffer.qsize())
 
+    def hub_waiting(self, channel: str) -> int:
+        """See `Instrumented`; what waits in Redis belongs to all connections of the process."""
+        buffer = self.receive_buffer.get(channel)
+        return 0 if buffer is None else int(buffer.qsize())
+
+    def hub_oldest(self, channel: str) -> float | None:
+        """See `Instrumented`."""
+        buffer = self.receive_buffer.get(channel)
+        return None if buffer is None else buffer.oldest
+
+    def hub_groups(self, channel: str) -> list[str]:
+        """See `Instrumented`."""
+        return sorted(self._hub_members.get(channel, ()))
+
+    def hub_asking(self) -> bool:
+        """See `Instrumented`."""
+        return bool(self.receive_count)
+
     async def hub_depth(self) -> Depth | None:
         """See `Instrumented`; also finds out what Redis has forgotten, and what it has removed by itself."""
         own, backlog = self._hub_own_key(), self._hub_backlog
@@ -417,6 +354,8 @@ class RedisInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any layer
             messages, first, last, marked, _ = await pipeline.execute()
         now = losses().instruments.clock.wall()
         oldest, newest = (first[0][1], last[0][1]) if first else (None, None)
+        # Whoever was the oldest may have been taken while Redis answered.
+        self.hub_queue.see(oldest if popped == backlog.popped else None, messages, now)
         forgot = backlog.marked and marked is None and now - backlog.looked_at < MARKER_TRUSTED
         if forgot:
             losses().record_gap(self.hub_alias, waiting=backlog.messages)

@@ -40,7 +40,8 @@ class ToldNotTo(MonitoredConsumerMixin, Echo):
 
 class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     """
-    Writes down what it is told, where it outlives the server; ``/notes/<name>/``.
+    Writes down what it is told, where it outlives the server, and at the end how many frames it has sent and how many
+    of them were confirmed; ``/notes/<name>/``.
 
     ``close 4401`` closes with that code, ``sleep 5`` takes so many seconds, ``burst 100`` is answered with so many
     frames, one each 5 ms.
@@ -51,6 +52,15 @@ class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     @property
     def name(self) -> str:
         return str(self.scope["url_route"]["kwargs"]["name"])
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        known = scope[SCOPE_KEY]
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # However it ends: who leaves while its frames are sent is noticed in the middle of a handler.
+            if known.control is not None:
+                self.note(f"{known.control.frames_sent} {known.control.frames_confirmed}", "-end")
 
     async def connect(self) -> None:
         await self.accept()
@@ -74,8 +84,8 @@ class Notes(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         control = self.scope[SCOPE_KEY].control
         return int(control.frames_sent - control.frames_confirmed)
 
-    def note(self, line: str) -> None:
-        with notes(self.name).open("a") as file:
+    def note(self, line: str, about: str = "") -> None:
+        with notes(self.name + about).open("a") as file:
             file.write(f"{line}\n")
 
     async def disconnect(self, code: int) -> None:

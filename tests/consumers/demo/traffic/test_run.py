@@ -9,6 +9,7 @@ from websockets.asyncio.server import serve
 from consumers.demo.tenants import TENANTS
 from consumers.demo.traffic.profiles import PROFILES, Wave
 from consumers.demo.traffic.run import Run, is_loopback
+from hub.core.control import encode
 
 LIVELY = replace(PROFILES["calm"], arrival=0.2, tempo=20, visit=1.0, away=0.1)
 
@@ -50,6 +51,21 @@ async def test_a_run_counts_what_its_peer_counts():
     assert tally.active == 0
     assert sum(tally.closed.values()) == tally.opened
     assert set(tally.closed) == {1000}
+
+
+async def test_a_frozen_page_does_not_count_what_the_hub_says():
+    async def greet(connection):
+        await connection.send(encode("hello"))
+        await connection.send("said by the consumer")
+        await connection.wait_closed()
+
+    async with serve(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        run = Run(f"ws://127.0.0.1:{port}", replace(LIVELY, kill_share=0, visit=2), TENANTS, seed=1)
+        run.visitors = [visitor for visitor in run.visitors if visitor.kind == "sleeper"]
+        tally = await run.run(2, print, every=1)
+    assert tally.opened >= len(run.visitors) >= 1
+    assert tally.received == tally.opened
 
 
 async def test_waves_strike_and_pass():
