@@ -61,6 +61,18 @@ class Notice:
     resolved: tuple[Alert, ...] = ()
     by: str = ""
 
+    def pack(self) -> dict[str, Any]:
+        """Plain values, for the outbox; see `unpack`."""
+        alerts = {name: [alert.pack() for alert in getattr(self, name)] for name in ("firing", "resolved")}
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, **alerts, "labels": dict(self.labels), "news": sorted(self.news)}
+
+    @classmethod
+    def unpack(cls, packed: Mapping[str, Any]) -> "Notice":
+        """The counterpart of `pack`."""
+        alerts = {name: tuple(map(Alert.unpack, packed[name])) for name in ("firing", "resolved")}
+        return cls(**{**packed, **alerts, "news": frozenset(packed["news"])})
+
 
 @dataclass(slots=True)
 class Group:
