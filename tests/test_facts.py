@@ -10,8 +10,10 @@ import ast
 import asyncio
 import hashlib
 import inspect
+import socket
 import textwrap
 from functools import partial
+from importlib import import_module
 from typing import Any, cast
 
 import pytest
@@ -29,6 +31,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from twisted.internet import abstract
+from websockets.protocol import State
 
 from tests.instrument.peer import Peer
 
@@ -304,6 +307,23 @@ def test_uvicorn_s_send_is_a_method_of_its_protocol_which_has_the_transport(modu
     changed = f"{protocol.__qualname__} changed: hub/instrument/servers.py"
     assert "self.app(self.scope, self.receive, self.send)" in inspect.getsource(protocol.run_asgi), changed
     assert "self.transport = transport" in inspect.getsource(protocol.connection_made), changed
+
+
+async def test_uvicorn_tells_of_the_end_before_it_refuses_a_code_that_is_none():
+    """Then the connection goes on, until whoever received that has ended it."""
+    implementation = import_module("uvicorn.protocols.websockets.websockets_sansio_impl")
+    config = import_module("uvicorn").Config(print, ws="websockets-sansio", log_config=None)
+    protocol = implementation.WebSocketsSansIOProtocol(config, import_module("uvicorn.server").ServerState(), {})
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    protocol.transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, ours)
+    protocol.handshake_complete = True
+    protocol.conn.state = State.OPEN
+    with pytest.raises(TypeError):
+        await protocol.send({"type": "websocket.close", "code": "4001"})
+    assert (protocol.queue.get_nowait()["type"], protocol.close_sent) == ("websocket.disconnect", False)
+    protocol.transport.abort()
+    theirs.close()
 
 
 # --- prometheus_client ----------------------------------------------------------------------------------------------

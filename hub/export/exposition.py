@@ -26,8 +26,8 @@ from hub.export.catalogue import (
 
 #: A number as prometheus_client writes it.
 go_float: Callable[[float], str] = utils.floatToGoString
-#: Lines that are joined at once: between two parts another thread may take over.
-PART = 1000
+#: Lines of a part: about a millisecond of work.
+PART = 200
 
 
 class Series:

@@ -32,6 +32,7 @@ from hub.export.catalogue import (
     kept_tenants,
 )  # fmt: skip
 from hub.export.exposition import write_families
+from hub.node.executor import breathing
 
 
 class HubCollector(Collector):
@@ -172,7 +173,7 @@ def _own_family(name: str, kind: str, help_text: str, label: str | None, values:
 
 def exposition(collector: HubCollector, accept: str, names: list[str]) -> tuple[bytes, str]:
     """
-    Encode what a collector has; takes its time, so call it in a thread.
+    Encode what a collector has; takes its time, so call it in one of the hub's threads.
 
     Args:
         accept: The request's Accept header: text or OpenMetrics.
@@ -190,5 +191,5 @@ def exposition(collector: HubCollector, accept: str, names: list[str]) -> tuple[
     registry.register(Rest(collector))
     openmetrics = content_type.startswith("application/openmetrics-text")
     parts = write_families(collector.rows, collector.members, collector.max_types, openmetrics=openmetrics)
-    families = "".join(parts)
+    families = "".join(breathing(parts, 1))
     return families.encode() + encoder(registry), content_type

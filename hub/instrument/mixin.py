@@ -318,7 +318,7 @@ class MonitoredConsumerMixin:
         if not handler:
             raise ValueError("No handler for message type %s" % message["type"])  # noqa: UP031 - Channels' words
         if sweep.due():
-            await sweep.run()
+            sweep.start()
         await handler(message)
 
     def _hub_sweep_of(self, shared: Instruments) -> Sweep | None:

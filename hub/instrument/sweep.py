@@ -4,10 +4,15 @@ The throttled sweep of old database connections.
 Channels closes unusable and outdated connections before *every* dispatch, one hop to the shared sync thread each
 time. That is needed only if a query has run since the last sweep, because only a query can break or outdate a
 connection; or if a second has passed while connections exist, for those that age or are lost while nobody queries.
+
+Nobody waits for it: the thread takes calls in their order, so that whatever a handler asks it for finds the connections
+swept. A handler that had to wait would stand twice in the thread's queue, once for the sweep and once for its query,
+behind others who stand there once.
 """
 
 import weakref
 from collections.abc import Callable
+from contextvars import copy_context
 from threading import Lock
 from typing import Any
 
@@ -17,11 +22,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from hub.clock import SYSTEM
+from hub.faults import record_fault
 
 
 class Sweep:
     """
-    Decides when the sweep is due, and runs it.
+    Decides when the sweep is due, and has it run.
 
     Args:
         interval: Seconds after which a sweep is due even without a query, while connections exist.
@@ -33,14 +39,15 @@ class Sweep:
         self._monotonic = monotonic
         self._dirty = False
         self._begun = False
+        self._waiting = False
         self._swept_at = 0.0
         self._lock = Lock()
         self._connections: weakref.WeakSet[BaseDatabaseWrapper] = weakref.WeakSet()
         connection_created.connect(self._connection_created, dispatch_uid=f"hub.sweep.{id(self)}")
 
     def due(self) -> bool:
-        """Whether old connections must be swept before the next dispatch."""
-        if not self._dirty:
+        """Whether old connections must be swept before the next dispatch; one that waits for its turn will do."""
+        if self._waiting or not self._dirty:
             now = self._monotonic()
             if now - self._swept_at < self.interval:
                 return False
@@ -49,18 +56,29 @@ class Sweep:
         self._dirty = False
         return not self._begun or self._connected()
 
-    async def run(self) -> None:
-        """Sweep as Channels does, in its thread. A query that runs meanwhile makes the next sweep due."""
-        self._begun = True
+    def start(self) -> None:
+        """Sweep as Channels does, in its thread, before whatever that is asked for from now on."""
+        self._begun = self._waiting = True
         self._dirty = False
         self._swept_at = self._monotonic()
-        await sync_to_async(self._sweep)()
+        # In a context of its own: what asgiref sets and restores there is for whoever waits.
+        copy_context().run(self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Take the call as far as into the queue of the thread that asgiref chooses, without a turn of the loop."""
+        call = sync_to_async(self._sweep)()
+        call.send(None)
+        call.close()
 
     def _sweep(self) -> None:
-        close_old_connections()
-        # Those that this thread opened before anybody watched, for an HTTP request perhaps.
-        for connection in connections.all(initialized_only=True):
-            self._watch(connection)
+        self._waiting = False
+        try:
+            close_old_connections()
+            # Those that this thread opened before anybody watched, for an HTTP request perhaps.
+            for connection in connections.all(initialized_only=True):
+                self._watch(connection)
+        except Exception as error:  # noqa: BLE001 - the border: it is nobody's in particular
+            record_fault("sweep", error)
 
     def _connected(self) -> bool:
         """Whether any thread has an open connection: if none has, there is nothing to sweep."""

@@ -5,16 +5,23 @@ The shared sync thread is the tenants': a query of the hub's there would make ev
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
+from threading import Event
 from typing import ParamSpec, TypeVar
 
 from django.db import close_old_connections
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
+#: Seconds of a pause between two pieces of work: enough for a thread that waits for the interpreter to get it.
+BREATH = 0.0001
+
+_NEVER = Event()
 _POOL = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hub")
 
 
@@ -29,3 +36,16 @@ def _run(function: Callable[Params, Result], *args: Params.args, **kwargs: Param
         return function(*args, **kwargs)
     finally:
         close_old_connections()
+
+
+def breathing(items: Iterable[Item], size: int) -> Iterator[Item]:
+    """
+    The same items, with a pause after each ``size`` of them, for long work in one of the hub's threads.
+
+    Whoever computes without a pause keeps the interpreter for 5 ms at a time (`sys.getswitchinterval`), and the event
+    loop waits that long each time it wakes. Let a piece be a millisecond of work.
+    """
+    iterator = iter(items)
+    while piece := list(islice(iterator, size)):
+        yield from piece
+        _NEVER.wait(BREATH)

@@ -22,12 +22,13 @@ from websockets.typing import Subprotocol
 from hub.core.control import MARK, PARAMETER, escaped, is_control, unescaped
 from tests.equivalence.application import CONTROL_PATH, applications
 from tests.equivalence.application import control as local_control
+from tests.equivalence.control import PATIENCE
 from tests.equivalence.script import DAPHNE, Transcript
 from tests.equivalence.variants import Variant
 from tests.equivalence.witness import Entry
 
-#: Seconds after which a step that waits in vain is an error.
-PATIENCE = 15.0
+#: Seconds that the network's end is waited for after both close frames.
+LINGER = 15.0
 #: Longer payloads are noted as their length and digest.
 SHOWN = 200
 
@@ -152,7 +153,7 @@ class NetworkClient:
         try:
             self._websocket = await open_websocket(
                 uri, subprotocols=offered, compression=None, max_size=None, ping_interval=None,
-                open_timeout=PATIENCE, close_timeout=PATIENCE, proxy=None,
+                open_timeout=PATIENCE, close_timeout=LINGER, proxy=None,
             )  # fmt: skip
             # Little room between this client and the server, so that back-pressure is felt soon.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)

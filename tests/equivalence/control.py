@@ -9,8 +9,9 @@ from channels.layers import get_channel_layer
 
 from tests.equivalence.witness import Registry
 
-#: Seconds after which a barrier that nobody reaches is an error, and a connection that does not end too.
-PATIENCE = 15.0
+#: Seconds after which a step that waits in vain is an error, a barrier that nobody reaches, and a connection that does
+#: not end.
+PATIENCE = 60.0
 
 
 class Control:

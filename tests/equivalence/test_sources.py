@@ -86,6 +86,7 @@ class BrokenLayer(InMemoryChannelLayer):
         return message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("consumer", ["puppet", "sync-puppet"])
 async def test_the_channel_layer_raises(consumer: str) -> None:
     kept = channel_layers.set("default", BrokenLayer())

@@ -95,6 +95,7 @@ def total(rows: list[Counts]) -> Counts:
     return whole
 
 
+@pytest.mark.slow
 @given(many_counts, st.integers(0, 5))
 def test_a_cap_on_tenants_loses_nothing_and_changes_no_row(rows, cap):
     before = [row.pack() for row in rows]
@@ -105,6 +106,7 @@ def test_a_cap_on_tenants_loses_nothing_and_changes_no_row(rows, cap):
     assert {consumer for consumer, _ in merged} == {row.consumer for row in rows}
 
 
+@pytest.mark.slow
 @given(many_counts, st.integers(0, 5))
 def test_the_busiest_tenants_keep_their_names(rows, cap):
     accepted: dict[str, int] = {}
@@ -129,6 +131,7 @@ def test_members_of_tenants_without_a_name_of_their_own_are_counted_together(pre
     assert {tenant for tenant, _ in merged} <= kept | {OTHER}
 
 
+@pytest.mark.slow
 @given(many_counts, st.integers(0, 4))
 def test_rare_values_of_a_label_are_counted_together(rows, cap):
     values_of = capped_values(rows, "message_type", lambda row: row.received, cap)

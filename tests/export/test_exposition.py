@@ -28,6 +28,7 @@ def by_library(collector: HubCollector, accept: str) -> bytes:
     return body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accept", ACCEPTS)
 @settings(max_examples=40, deadline=None)
 @given(

@@ -375,6 +375,7 @@ def text_hits(digit: int) -> list[int]:
     return [number for number in range(LARGE) if str(digit) * 4 in f"{number:06}"]
 
 
+@pytest.mark.slow
 async def test_a_search_through_100_000_members_lets_everybody_else_have_their_turn():
     async with stage() as on:
         members = [entry(f"tenant-{number % 7}", f"{number:06}", f"Name {number}") for number in range(LARGE)]

@@ -170,6 +170,7 @@ async def test_metrics_of_a_tenant_are_those_labelled_with_it(registry):
         assert [row["value"] for row in snapshot["metrics"]] == [1]
 
 
+@pytest.mark.slow
 async def test_nothing_is_kept_for_tenants_that_do_not_exist():
     async with stage() as on:
         operator = on.operator()

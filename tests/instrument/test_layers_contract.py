@@ -15,7 +15,8 @@ import pytest
 
 from tests.instrument.layer_pairs import BARE, KINDS, OURS, Make, close, maker
 
-SILENCE = 0.25
+#: Seconds after which nothing comes any more, on a machine that has a lot to do as well.
+SILENCE = 1.0
 
 
 async def outcome(awaitable: Awaitable[Any], seconds: float = 5.0) -> Any:
@@ -192,7 +193,14 @@ SCRIPTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+#: Those that take seconds, whatever the layer.
+SLOW = (expiry, group_expiry, capacity, two_processes)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(script, id=script.__name__, marks=[pytest.mark.slow] * (script in SLOW)) for script in SCRIPTS],
+)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_instrumented_layer_behaves_as_the_bare_one(kind, script, setup, request):
     setup()

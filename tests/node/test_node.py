@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +17,7 @@ from hub.instrument.state import Instruments
 from hub.node import node as module
 from hub.node.node import LEASE, Node, current_node, ensure_node, on_new_node
 from tests.handclock import HandClock
+from tests.support.until import until
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +42,6 @@ async def node(clock, bus):
     made = Node(Instruments(Config(events_per_second=2), clock), bus)
     yield made
     await made.stop()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a condition of a test's own has no event
-            await asyncio.sleep(0.005)
 
 
 async def sent(node: Node, events: int) -> list[Payload]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
@@ -19,6 +18,7 @@ from hub.instrument.state import Instruments
 from hub.node.node import Node
 from hub.node.presence import ASK, DIGEST_SECONDS, MAX_PENDING, NEWS, NodePresence, attach
 from tests.handclock import HandClock
+from tests.support.until import until
 
 POLICY = Policy(interval=30.0, timeout=300.0, grace=5.0)
 
@@ -56,12 +56,6 @@ def told(node) -> list[Payload]:
     received: list[Payload] = []
     node.bus.listen(NEWS, received.append)
     return received
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a condition of a test's own has no event
-            await asyncio.sleep(0.005)
 
 
 def accept(node: Node, member="ann", *, policy=POLICY, negotiated=True, groups=()) -> Connection:
@@ -174,6 +168,7 @@ async def test_a_digest_comes_when_asked_for_but_not_too_often(node, presence, c
     assert told == []
     clock.advance(1)
     await presence.sweep()
+    await until(lambda: len(told) >= answered)
     await asyncio.sleep(0.05)
     assert answered == len(told)
 

@@ -66,6 +66,7 @@ def test_the_legacy_implementation_says_that_it_will_go(start_server, applicatio
     assert "The `websockets` implementation is deprecated" in server.log_text()
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_start_fails_with_its_log(start_server, server_kind, tmp_path):
     with pytest.raises(ProcessFailed, match="nonsense"):
         start_server(server_kind, "nonsense:application", cwd=tmp_path)

@@ -56,6 +56,7 @@ def run_tests(folder, **variables):
     )
 
 
+@pytest.mark.slow
 def test_a_missing_tool_skips_and_is_listed_at_the_end(tmp_path):
     done = run_tests(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -64,6 +65,7 @@ def test_a_missing_tool_skips_and_is_listed_at_the_end(tmp_path):
     assert "1 passed, 1 skipped, 1 xfailed" in done.stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_missing_tool_fails_where_everything_has_to_run(tmp_path):
     done = run_tests(tmp_path, HUB_REQUIRE_ALL="1")
     assert done.returncode == 1, done.stdout + done.stderr

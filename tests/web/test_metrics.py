@@ -297,6 +297,7 @@ async def churn(ledger, until):
     return number
 
 
+@pytest.mark.slow
 async def test_scrapes_while_connections_churn_are_whole_and_never_go_back(ledger, registry):
     done = asyncio.Event()
     churning = asyncio.create_task(churn(ledger, done))

@@ -23,6 +23,7 @@ def test_no_two_operators_are_alike():
     assert first.password != second.password
 
 
+@pytest.mark.slow
 def test_only_one_time_operators_are_removed():
     get_user_model().objects.create_user("operator-7", password="chosen by somebody")
     operator = create_operator()
