@@ -7,14 +7,11 @@ alerts of these only, and a silence of theirs has to name one of them.
 """
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 
-from django.db import router, transaction
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 
 from hub.access import Operator, Rights
+from hub.alerting.records import ACKNOWLEDGE, END_SILENCE, SILENCE, UNACKNOWLEDGE, silence_of
 from hub.alerting.rows import (
     AlertDetail,
     AlertPage,
@@ -24,16 +21,14 @@ from hub.alerting.rows import (
     SilenceRow,
     moment,
 )  # fmt: skip
+from hub.alerting.store import in_turn
 from hub.clock import SYSTEM, Clock
 from hub.core.errors import HubError
 from hub.core.matchers import Matcher, match, parse_matchers
 from hub.core.rules import FIRING, PENDING, RESOLVED, SEVERITIES
 from hub.core.silences import Silence, pinned
-from hub.models import AlertChange, AlertRecord, Delivery, Evaluator, OperatorAction, SilenceRecord
+from hub.models import AlertChange, AlertRecord, Delivery, OperatorAction, SilenceRecord
 
-ACKNOWLEDGE, UNACKNOWLEDGE, SILENCE, END_SILENCE = "acknowledge", "unacknowledge", "silence", "end_silence"
-#: The one evaluator, see `hub.models.Evaluator`.
-EVALUATOR = "default"
 #: Seconds that a silence may last; what is to be silent for ever is a rule to turn off.
 LONGEST_SILENCE = 366 * 86_400.0
 #: Characters of the reason for a silence.
@@ -230,11 +225,8 @@ def end_silence(operator: Operator, silence_id: str, clock: Clock = SYSTEM) -> S
         now = clock.wall()
         if record.ends_at.timestamp() <= now:
             raise ValueError(f"silence {silence_id} is over; there is nothing to end")
-        before = Silence(
-            id=record.pk, matchers=parse_matchers(record.matchers), starts_at=record.starts_at.timestamp(),
-            ends_at=record.ends_at.timestamp(), by=record.by, why=record.why, changed_at=record.changed_at.timestamp(),
-        )  # fmt: skip
-        return _keep(operator, END_SILENCE, before.ended(operator.name[:200], now), record.tenant, now)
+        ended = silence_of(record).ended(operator.name[:200], now)
+        return _keep(operator, END_SILENCE, ended, record.tenant, now)
 
 
 def _keep(operator: Operator, kind: str, made: Silence, tenant: str, now: float) -> SilenceRow:
@@ -251,19 +243,6 @@ def _keep(operator: Operator, kind: str, made: Silence, tenant: str, now: float)
             at=moment(now), by=operator.name[:200], kind=kind, tenant=tenant, silence=made.pack()
         )
     return SilenceRow.of(record, now)
-
-
-@contextmanager
-def in_turn() -> Iterator[None]:
-    """
-    A transaction that no other one of alerting overlaps: ids of actions then grow in the order in which they are seen.
-
-    It begins with a write, so that SQLite waits for its turn right here, and does not find out later.
-    """
-    with transaction.atomic(using=router.db_for_write(Evaluator)):
-        if not Evaluator.objects.filter(name=EVALUATOR).update(name=EVALUATOR):
-            Evaluator.objects.get_or_create(name=EVALUATOR, defaults={"until": datetime.fromtimestamp(0, UTC)})
-        yield
 
 
 # --- rights and values --------------------------------------------------------------------------------------------
