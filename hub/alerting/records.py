@@ -116,7 +116,8 @@ class History:
     def __init__(self, ids: Mapping[str, int] | None = None) -> None:
         self._ids = dict(ids or {})
         self._fresh: dict[str, AlertRecord] = {}
-        self._touched: list[AlertRecord] = []
+        self._begun: list[AlertRecord] = []
+        self._known: list[AlertRecord] = []
         self._dropped: list[int] = []
         self._changes: list[AlertChange] = []
 
@@ -157,34 +158,33 @@ class History:
             for name, value in changing(alert).items():
                 setattr(known, name, value)
             return fit(known)
-        record = record_of(alert, self._ids.get(alert.key))
-        self._fresh[alert.key] = record
-        self._touched.append(record)
+        pk = self._ids.get(alert.key)
+        record = self._fresh[alert.key] = record_of(alert, pk)
+        (self._begun if pk is None else self._known).append(record)
         return record
 
     def _drop(self, key: str) -> None:
         """What never fired has no history."""
         fresh = self._fresh.pop(key, None)
         if fresh is not None:
-            self._touched = [record for record in self._touched if record is not fresh]
+            self._begun = [record for record in self._begun if record is not fresh]
+            self._known = [record for record in self._known if record is not fresh]
             self._changes = [change for change in self._changes if change.alert is not fresh]
         pk = self._ids.pop(key, None)
         if pk is not None:
             self._dropped.append(pk)
 
-    def save(self, now: float) -> None:
+    def save(self) -> None:
         """Write what was added."""
         for place in range(0, len(self._dropped), BATCH):
             AlertRecord.objects.filter(pk__in=self._dropped[place : place + BATCH]).delete()
-        begun = [record for record in self._touched if record.pk is None]
-        known = [record for record in self._touched if record.pk is not None]
-        AlertRecord.objects.bulk_create(begun, BATCH)
+        AlertRecord.objects.bulk_create(self._begun, BATCH)
         AlertRecord.objects.bulk_create(
-            known, BATCH, update_conflicts=True, unique_fields=["id"], update_fields=_WRITTEN
+            self._known, BATCH, update_conflicts=True, unique_fields=["id"], update_fields=_WRITTEN
         )
         AlertChange.objects.bulk_create(self._changes, BATCH)
         self._ids.update({key: record.pk for key, record in self._fresh.items()})
-        self._fresh, self._touched, self._dropped, self._changes = {}, [], [], []
+        self._fresh, self._begun, self._known, self._dropped, self._changes = {}, [], [], [], []
 
     def close_strays(self, active: Collection[str], now: float) -> None:
         """End what the database has as active and nobody evaluates any more."""

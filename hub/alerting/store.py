@@ -134,8 +134,8 @@ class Store:
             Evaluator.objects.filter(name=EVALUATOR, epoch=epoch).update(until=datetime.fromtimestamp(0, UTC))
 
     def _extend(self, now: float, values: Mapping[str, Any]) -> None:
-        own = Evaluator.objects.filter(name=EVALUATOR, epoch=self.epoch)
-        if self.epoch is None or not own.update(until=moment(now + LEASE), **values):
+        own = Evaluator.objects.filter(name=EVALUATOR, epoch=-1 if self.epoch is None else self.epoch)
+        if not own.update(until=moment(now + LEASE), **values):
             self.epoch = None
             raise LostLeaseError(f"{self.holder} is not the evaluator any more; another process has taken over")
 
@@ -156,7 +156,7 @@ class Store:
             self._extend(now, values)
             for outcome in writing.outcomes:
                 history.add(outcome.changes, writing.curves)
-            history.save(now)
+            history.save()
             if writing.active is not None:
                 history.close_strays(writing.active, now)
             self._post(history, writing.outcomes, now)
