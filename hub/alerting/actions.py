@@ -8,10 +8,19 @@ alerts of these only, and a silence of theirs has to name one of them.
 
 import secrets
 
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.db.models import QuerySet
 
 from hub.access import Operator, Rights
-from hub.alerting.records import ACKNOWLEDGE, END_SILENCE, SILENCE, UNACKNOWLEDGE, silence_of
+from hub.alerting.records import (
+    ACKNOWLEDGE,
+    END_SILENCE,
+    OPEN,
+    SILENCE,
+    UNACKNOWLEDGE,
+    by_severity,
+    readable,
+    silence_of,
+)
 from hub.alerting.rows import (
     AlertDetail,
     AlertPage,
@@ -25,7 +34,7 @@ from hub.alerting.store import in_turn
 from hub.clock import SYSTEM, Clock
 from hub.core.errors import HubError
 from hub.core.matchers import Matcher, match, parse_matchers
-from hub.core.rules import FIRING, PENDING, RESOLVED, SEVERITIES
+from hub.core.rules import FIRING, PENDING, RESOLVED
 from hub.core.silences import Silence, pinned
 from hub.models import AlertChange, AlertRecord, Delivery, OperatorAction, SilenceRecord
 
@@ -53,12 +62,8 @@ def list_active(rights: Rights, limit: int = MAX_ACTIVE) -> list[AlertRow]:
     Raises:
         NotAllowedError: The operator may not watch.
     """
-    rank = Case(
-        *(When(severity=severity, then=Value(place)) for place, severity in enumerate(SEVERITIES)),
-        default=Value(len(SEVERITIES)), output_field=IntegerField(),
-    )  # fmt: skip
-    found = _seen(rights).filter(state__in=(PENDING, FIRING)).annotate(rank=rank)
-    return [AlertRow.of(record) for record in found.order_by("state", "rank", "-since", "pk")[:limit]]
+    found = _seen(rights).filter(state__in=OPEN).order_by("state", by_severity(), "-since", "pk")
+    return [AlertRow.of(record) for record in found[:limit]]
 
 
 def list_alerts(rights: Rights, state: str | None = None, before: int | None = None, limit: int = 50) -> AlertPage:
@@ -268,7 +273,7 @@ def _seen(rights: Rights) -> QuerySet[AlertRecord]:
 
 def _parse(matchers: str) -> tuple[Matcher, ...]:
     try:
-        parsed = parse_matchers(matchers)
+        parsed = parse_matchers(readable(matchers))
     except HubError as error:
         raise ValueError(str(error)) from error
     if not parsed:
@@ -295,7 +300,7 @@ def _end(begins: float, seconds: float | None, ends_at: float | None) -> float:
 
 
 def _reason(why: str) -> str:
-    reason = " ".join(why.split())
+    reason = " ".join(readable(why).split())
     if not 0 < len(reason) <= MAX_WHY:
         raise ValueError(f"say why, in up to {MAX_WHY} characters: others will wonder")
     return reason

@@ -3,6 +3,7 @@ The evaluator's duty: whichever process holds the lease runs the engine, and wri
 
 A process is *waiting* while another has the lease, and *on duty* while it has it itself. What the engine has decided
 and the database did not take, as it was locked or away, is written with what comes next; the engine goes on meanwhile.
+All that has come of several things that happened at once is one transaction.
 Whoever has lost the lease forgets all that was not written: the next holder decides for itself.
 
 All of this blocks: it belongs into a thread of its own, a call at a time. Faults of the database are raised, and the
@@ -26,6 +27,8 @@ from hub.models import OperatorAction
 
 #: Seconds between two looks whether the lease is free, and between two renewals.
 ACQUIRE_INTERVAL, RENEW_INTERVAL = 2.0, 3.0
+#: Seconds between two looks at what operators have done.
+HEAR_INTERVAL = 1.0
 #: Seconds between two times that the state of what is active is written though nothing has changed.
 STATE_INTERVAL = 15.0
 #: Seconds between two points of a curve, points that are kept of one, and alerts that have one.
@@ -49,6 +52,20 @@ class Told:
     by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """
+    What is written by now.
+
+    Attributes:
+        told: What has become of alerts.
+        posted: There is something new in the outbox.
+    """
+
+    told: tuple[Told, ...] = ()
+    posted: bool = False
+
+
 class Duty:
     """
     One process's share in evaluating: all of it, or none.
@@ -69,9 +86,11 @@ class Duty:
         self._make_engine = make_engine
         self._writing = Writing()
         self._told: list[Told] = []
-        self._muted: dict[str, str] = {}
+        self._posted = False
+        # What the database says; None: that is not known.
+        self._muted: dict[str, str | None] = {}
         self._curves: dict[str, Curve] = {}
-        self._next_try = self._renew_at = self._state_at = self._curve_at = 0.0
+        self._next_try = self._hear_at = self._renew_at = self._state_at = self._curve_at = 0.0
 
     # --- what happens ---
 
@@ -84,31 +103,45 @@ class Duty:
                 self._begin(kept, now)
         return self.engine is not None
 
-    def tick(self, samples: Mapping[str, Samples] | None, now: float) -> list[Told]:
+    def tick(self, samples: Mapping[str, Samples] | None, now: float) -> None:
         """
         A second has passed.
 
         Args:
             samples: The fleet's numbers; None: nobody knows them at the moment.
             now: Wall-clock time, in seconds.
-
-        Returns:
-            What has become of alerts, and is written.
         """
-        if self.engine is None:
-            return []
-        outcome = self.engine.hold(now) if samples is None else self.engine.tick(samples, now)
-        self._hear(self.engine, now)
-        self._draw(self.engine, now)
-        return self._keep(self.engine, outcome, now)
+        if self.engine is not None:
+            self._take(self.engine.hold(now) if samples is None else self.engine.tick(samples, now), now)
+            self._draw(self.engine, now)
 
-    def event(self, event: Mapping[str, Any], now: float) -> list[Told]:
-        """Something rare happened in the fleet. Returns what `tick` does."""
-        return [] if self.engine is None else self._keep(self.engine, self.engine.event(event, now), now)
+    def event(self, event: Mapping[str, Any], now: float) -> None:
+        """Something rare happened in the fleet."""
+        if self.engine is not None:
+            self._take(self.engine.event(event, now), now)
 
-    def pass_time(self, now: float) -> list[Told]:
-        """Nothing happened but time. Returns what `tick` does."""
-        return [] if self.engine is None else self._keep(self.engine, self.engine.pass_time(now), now)
+    def flush(self, now: float) -> Flushed:
+        """
+        Let time pass, hear what operators have done, and write down all that has come of what happened since.
+
+        Raises:
+            DatabaseError: It could not be written; it will be with the next call.
+        """
+        engine = self.engine
+        if engine is None:
+            return Flushed()
+        self._take(engine.pass_time(now), now)
+        try:
+            self._hear(engine, now)
+            self._keep(engine, now)
+        except LostLeaseError:
+            self._lose()
+        except Exception:
+            if len(self._told) > MAX_UNWRITTEN:
+                self._lose()
+            raise
+        flushed, self._told, self._posted = Flushed(tuple(self._told), self._posted), [], False
+        return flushed
 
     def leave(self, now: float) -> None:
         """Write what is not written yet, and leave the lease to others."""
@@ -130,25 +163,29 @@ class Duty:
         if kept.state is not None:
             try:
                 outcome = engine.restore(kept.state, now)
-            except (KeyError, TypeError, ValueError) as error:
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
                 # Of a version that nobody knows any more: what fires will fire again.
                 record_fault("alert state", error)
                 engine = self._make_engine(now)
                 engine.alerts.put_silences(kept.silences)
-        self.engine, self._told, self._muted, self._curves = engine, [], {}, kept.curves
+        self.engine, self._told, self._curves = engine, [], kept.curves
+        self._muted = dict.fromkeys(engine.alerts.firing)
         active = {alert.key for alert in engine.active()}
         self._writing = Writing(seen=self._store.seen, active=active)
-        self._state_at = 0.0
+        self._state_at = self._hear_at = 0.0
         self._take(outcome, now)
 
     def _lose(self) -> None:
-        self.engine, self._writing, self._told, self.firing = None, Writing(), [], {}
+        self.engine, self._writing, self._told, self._posted, self.firing = None, Writing(), [], False, {}
 
     # --- what operators have done ---
 
     def _hear(self, engine: Engine, now: float) -> None:
-        """Take what operators have done since."""
+        """Take what operators have done since, once a second."""
+        if now < self._hear_at:
+            return
         actions = self._store.actions(after=self._writing.seen)
+        self._hear_at = now + HEAR_INTERVAL
         for action in actions:
             news = _apply(engine, action)
             self._told += [Told("acknowledged", alert, action.by) for alert in news]
@@ -163,30 +200,22 @@ class Duty:
             return
         self._writing.outcomes.append(outcome)
         self._told += [Told(alert.state, alert) for alert in outcome.changes]
+        self._posted = self._posted or bool(outcome.notices)
         for alert in outcome.changes:
+            self._muted.pop(alert.key, None)
             if alert.key in self._curves or len(self._curves) < MAX_CURVES:
                 self._curves[alert.key] = _with_point(self._curves.get(alert.key, []), alert, now)
 
-    def _keep(self, engine: Engine, outcome: Outcome, now: float) -> list[Told]:
-        """Write what there is to write. Returns what has changed."""
-        self._take(outcome, now)
+    def _keep(self, engine: Engine, now: float) -> None:
+        """Write what there is to write."""
         self._mute(engine)
         writing = self._writing
         news = writing.outcomes or writing.muted or writing.active is not None or writing.seen != self._store.seen
-        try:
-            if news or now >= self._state_at:
-                self._write(engine, now)
-            elif now >= self._renew_at:
-                self._store.renew(now)
-                self._renew_at = now + RENEW_INTERVAL
-        except LostLeaseError:
-            self._lose()
-        except Exception:
-            if len(self._told) > MAX_UNWRITTEN:
-                self._lose()
-            raise
-        told, self._told = self._told, []
-        return told
+        if news or now >= self._state_at:
+            self._write(engine, now)
+        elif now >= self._renew_at:
+            self._store.renew(now)
+            self._renew_at = now + RENEW_INTERVAL
 
     def _write(self, engine: Engine, now: float) -> None:
         writing = self._writing
@@ -217,7 +246,7 @@ class Duty:
 
 def _with_point(curve: Curve, alert: Alert, now: float) -> Curve:
     """A curve with one more point; one that grows too long loses every other one."""
-    if alert.value is None:
+    if alert.value is None or (curve and curve[-1][0] >= now):
         return curve
     longer = [*curve, (now, alert.value)]
     return longer if len(longer) <= MAX_POINTS else longer[1::2]

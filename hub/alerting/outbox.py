@@ -9,7 +9,8 @@ The messages of an incident go out in their order, and one receiver gets one at 
 is sent and marked after it was taken; whoever dies in between leaves it to be sent again when the claim ends. So it
 arrives at least once, and twice only then: a receiver that honours ``incident`` and ``number`` shows it once.
 
-`Outbox.claim` and `Outbox.deliver` block, the latter on the network: see `hub.alerting.service` for the threads.
+Both `Outbox.claim` and `Outbox.deliver` block, one on the database, the other on the network too: the first belongs
+into one thread, the second into as many as there are receivers.
 """
 
 import random
@@ -19,18 +20,16 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from django.db import DatabaseError, router, transaction
-from django.db.models import Case, Exists, IntegerField, Min, OuterRef, Q, QuerySet, Value, When
-from django.db.models.aggregates import Count
+from django.db import DatabaseError, OperationalError, router, transaction
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
 from hub.alerting.letters import DeadLetters
 from hub.alerting.message import Message
 from hub.alerting.receivers.base import DeliveryError, Receiver, RefusedError
-from hub.alerting.records import DEAD, DELIVERED, WAITING, clean
+from hub.alerting.records import DEAD, DELIVERED, WAITING, by_severity, clean, readable
 from hub.alerting.rows import moment
 from hub.clock import Clock
 from hub.core.groups import Notice
-from hub.core.rules import SEVERITIES
 from hub.faults import record_fault
 from hub.models import AlertRecord, Delivery, ReceiverMemory
 
@@ -142,37 +141,36 @@ class Outbox:
         self._count(now)
         names = set(self._due(now).values_list("receiver", flat=True))
         self._bury_unknown(names - self._lanes.keys(), now)
-        claims = []
+        claims: list[Claim] = []
         for name in sorted(names & self._lanes.keys()):
-            claim = self._claim_for(name, now)
-            if claim is not None:
-                claims.append(claim)
+            try:
+                claims += self._claim_for(name, now)
+            except DatabaseError as error:
+                # What is claimed already is sent all the same.
+                record_fault("outbox", error)
         return claims
 
-    def _claim_for(self, name: str, now: float) -> Claim | None:
+    def _claim_for(self, name: str, now: float) -> list[Claim]:
+        """The next message for a receiver, if there is one and the receiver is free; it is busy then."""
         lane = self._lanes[name]
-        with self._lock:
-            if not lane.free(now):
-                return None
-            lane.busy = True
-        claim = None
+        delivery = self._next(name, now) if lane.free(now) else None
+        if delivery is None:
+            return []
         try:
-            delivery = self._next(name, now)
-            claim = None if delivery is None else self._claimed(delivery)
-        finally:
-            lane.busy = claim is not None
-        return claim
+            claim = self._claimed(delivery)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            # Of a version that nobody knows any more.
+            self._mark(Result(delivery, DEAD, now, now, f"it can't be read any more: {type(error).__name__}"))
+            return []
+        lane.busy = True
+        return [claim]
 
     def _next(self, name: str, now: float) -> Delivery | None:
         """The delivery for a receiver that is due first, claimed."""
         before = Delivery.objects.filter(
             state=WAITING, receiver=OuterRef("receiver"), incident=OuterRef("incident"), number__lt=OuterRef("number")
         )
-        rank = Case(
-            *(When(severity=severity, then=Value(place)) for place, severity in enumerate(SEVERITIES)),
-            default=Value(len(SEVERITIES)), output_field=IntegerField(),
-        )  # fmt: skip
-        due = self._due(now).filter(~Exists(before), receiver=name).order_by(rank, "pk").first()
+        due = self._due(now).filter(~Exists(before), receiver=name).order_by(by_severity(), "pk").first()
         if due is None:
             return None
         due.claimed_by, due.claimed_until = self._holder, moment(now + CLAIM)
@@ -231,7 +229,7 @@ class Outbox:
         self.counts[name, DELIVERED] += 1
         lane.failures, lane.resume_at = 0, 0.0
         now = self._clock.wall()
-        return Result(delivery, DELIVERED, now, now, memory=memory)
+        return Result(delivery, DELIVERED, now, now, memory=_plain(memory))
 
     def _failed(self, delivery: Delivery, lane: Lane, reason: str, retry_after: float | None) -> Result:
         self.counts[delivery.receiver, "failed"] += 1
@@ -253,20 +251,27 @@ class Outbox:
                     self._mark(result)
                 except DatabaseError as error:
                     record_fault("outbox", error)
-                    return
+                    if isinstance(error, OperationalError):
+                        return
+                    continue
                 del self._unmarked[key]
 
     def _mark(self, result: Result) -> None:
         delivery, at = result.delivery, moment(result.at)
         with transaction.atomic(using=router.db_for_write(Delivery)):
-            marked = Delivery.objects.filter(pk=delivery.pk, state=WAITING).update(
+            found = Delivery.objects.filter(pk=delivery.pk, state=WAITING)
+            if result.state != DELIVERED:
+                # Another process may be at it, if this one took too long.
+                found = found.filter(claimed_by__in=("", self._holder))
+            marked = found.update(
                 state=result.state, attempts=delivery.attempts + 1, next_at=moment(result.next_at), claimed_by="",
-                claimed_until=None, delivered_at=at if result.state == DELIVERED else None, error=result.error[:500],
+                claimed_until=None, delivered_at=at if result.state == DELIVERED else None,
+                error=readable(result.error)[:500],
             )  # fmt: skip
             if result.memory is not None:
                 ReceiverMemory.objects.update_or_create(
                     incident=delivery.incident, receiver=delivery.receiver,
-                    defaults={"memory": clean(result.memory), "changed_at": at},
+                    defaults={"memory": result.memory, "changed_at": at},
                 )  # fmt: skip
             if result.state == DEAD and marked:
                 self._letters.lost(delivery, result.error, result.at)
@@ -282,6 +287,15 @@ class Outbox:
         found = Delivery.objects.filter(state=WAITING).aggregate(waiting=Count("pk"), oldest=Min("created_at"))
         self.waiting = found["waiting"]
         self.oldest = None if found["oldest"] is None else found["oldest"].timestamp()
+
+
+def _plain(memory: dict[str, Any]) -> dict[str, Any]:
+    """What a receiver wants to remember, if that can be kept: that it has arrived counts more."""
+    try:
+        return clean(memory)
+    except (TypeError, ValueError) as error:
+        record_fault("receiver", error)
+        return {}
 
 
 def pause(failures: int) -> float:

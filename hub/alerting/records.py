@@ -9,12 +9,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
-from django.db.models import CharField, Model
+from django.db.models import Case, CharField, IntegerField, Model, Value, When
 
 from hub.alerting.rows import moment
 from hub.core.groups import Notice
 from hub.core.matchers import parse_matchers
-from hub.core.rules import FIRING, INACTIVE, PENDING, RESOLVED, Alert
+from hub.core.rules import FIRING, INACTIVE, PENDING, RESOLVED, SEVERITIES, Alert
 from hub.core.silences import Silence
 from hub.models import AlertChange, AlertRecord, Delivery, SilenceRecord
 
@@ -34,7 +34,7 @@ _WRITTEN = (
 )  # fmt: skip
 #: What no database takes: the null character, and halves of surrogate pairs.
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
-_UNFIT_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})")
+_NULL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 Curve = list[tuple[float, float]]
 """Numbers over time, oldest first: pairs of wall-clock seconds and number."""
 Row = TypeVar("Row", bound=Model)
@@ -45,8 +45,19 @@ def clean(packed: dict[str, Any]) -> dict[str, Any]:
     text = json.dumps(packed, ensure_ascii=False)
     if _UNFIT.search(text) is None and "\\u0000" not in text:
         return packed
-    cleaned: dict[str, Any] = json.loads(_UNFIT_ESCAPE.sub("\\1\ufffd", _UNFIT.sub("\ufffd", text)))
+    cleaned: dict[str, Any] = json.loads(_NULL_ESCAPE.sub("\\1\ufffd", readable(text)))
     return cleaned
+
+
+def readable(text: str) -> str:
+    """A text without what a database refuses."""
+    return _UNFIT.sub("\ufffd", text)
+
+
+def by_severity() -> Case:
+    """Orders rows by what they say of ``severity``, the worst first."""
+    places = (When(severity=severity, then=Value(place)) for place, severity in enumerate(SEVERITIES))
+    return Case(*places, default=Value(len(SEVERITIES)), output_field=IntegerField())
 
 
 def fit(row: Row) -> Row:
@@ -54,7 +65,7 @@ def fit(row: Row) -> Row:
     for column in row._meta.concrete_fields:
         text = getattr(row, column.attname)
         if isinstance(text, str):
-            text = _UNFIT.sub("\ufffd", text)
+            text = readable(text)
             longest = column.max_length if isinstance(column, CharField) else None
             setattr(row, column.attname, text if not longest or len(text) <= longest else f"{text[: longest - 1]}…")
     return row
@@ -228,12 +239,13 @@ class History:
         by_reason: dict[str, list[int]] = {}
         for key, reason in muted.items():
             if key in self._ids:
-                by_reason.setdefault(reason[:300], []).append(self._ids[key])
+                by_reason.setdefault(readable(reason)[:300], []).append(self._ids[key])
         for reason, ids in by_reason.items():
             for place in range(0, len(ids), BATCH):
                 AlertRecord.objects.filter(pk__in=ids[place : place + BATCH]).update(muted=reason)
         for alert in figures:
             if alert.key in self._ids:
                 AlertRecord.objects.filter(pk=self._ids[alert.key]).update(
-                    value=alert.value, worst=alert.worst, values=curves.get(alert.key, []), summary=alert.summary
-                )
+                    value=alert.value, worst=alert.worst, values=curves.get(alert.key, []),
+                    summary=readable(alert.summary),
+                )  # fmt: skip
