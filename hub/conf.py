@@ -23,6 +23,7 @@ Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 ReadAhead = Annotated[int, Meta(ge=1, le=4096)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 34, extra={"unit": "bytes"})]
 Grace = Annotated[float, Meta(ge=0, le=600, extra={"unit": "seconds"})]
+Days = Annotated[float, Meta(gt=0, le=3650, extra={"unit": "days"})]
 Milliseconds = Annotated[float, Meta(gt=0, le=3_600_000, extra={"unit": "ms"})]
 Path = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=200)]
 
@@ -70,6 +71,8 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     event_retention: Annotated[Count, _setting("Events kept for operators that resume.")] = 10_000
     event_retention_seconds: Annotated[Seconds, _setting("How long events are kept.")] = 3600.0
     history_bytes: Annotated[Bytes, _setting("Memory for the history of one process.")] = 64 << 20
+    alerts: Annotated[bool, _setting("Off: no rule is evaluated and nobody is told.")] = True
+    alert_retention_days: Annotated[Days, _setting("How long alerts, messages and what operators did are kept.")] = 30.0
     rules: Annotated[
         dict[str, Any], _setting("Alert rules by name: changes to the pack's, false to turn one off, or own ones.")
     ] = {}
@@ -223,6 +226,8 @@ def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
             f"Give a number of seconds between 0 and {_TYPES[name].__metadata__[0].le}, without a unit; the default is"
             f" {getattr(Config(), name)}."
         )
+    elif "'days'" in field_type:
+        remedy = f"Give a number of days between 0 and 3650; the default is {getattr(Config(), name):g}."
     elif "'ms'" in field_type:
         remedy = f"Give a number of milliseconds, without a unit; the default is {getattr(Config(), name)}."
     elif "bytes" in field_type:

@@ -164,6 +164,13 @@ class Alerts:
             self.firing[key].acknowledged_by, self.firing[key].acknowledged_at = by, now
         return news
 
+    def unacknowledge(self, keys: Iterable[str]) -> list[str]:
+        """Nobody takes care of alerts any more. Returns the keys of those for which that is news."""
+        news = [key for key in keys if key in self.firing and self.firing[key].acknowledged_by]
+        for key in news:
+            self.firing[key].acknowledged_by, self.firing[key].acknowledged_at = "", None
+        return news
+
     def preview(self, matchers: Iterable[Matcher]) -> list[Alert]:
         """What fires and would be silenced by such matchers."""
         matchers = tuple(matchers)

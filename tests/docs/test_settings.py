@@ -24,7 +24,7 @@ def kind(key: str) -> str:
     schema = schema.get("anyOf", [schema])[0]
     if schema["type"] in ("integer", "number"):
         annotation = str(TYPES[key.lower()])
-        return next((unit for unit in ("seconds", "bytes", "ms") if f"'{unit}'" in annotation), "count")
+        return next((unit for unit in ("seconds", "bytes", "days", "ms") if f"'{unit}'" in annotation), "count")
     if "pattern" in schema:
         return "address"
     return (
