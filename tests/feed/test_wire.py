@@ -8,44 +8,44 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from hub.feed import wire
+from hub.feed import rows, wire
 from hub.management.commands.hub_wire import schema
 from tests.feed.stage import SCHEMA, decoded
 
-QUANTILES = wire.Quantiles(0.001, 0.25, None)
+QUANTILES = rows.Quantiles(0.001, 0.25, None)
 NUMBERS: dict[str, Any] = {
     "active": 1, "accepted": 2, "rejected": 3, "failed": 4, "closed": 5, "received": 6, "sent": 7,
     "received_bytes": 8, "sent_bytes": 9, "errors": 10, "lost": 11, "backlog": 12, "connect_rate": 1.5,
     "disconnect_rate": None, "received_rate": 0.0, "sent_rate": 2.0, "error_rate": None,
-    "latency": QUANTILES, "wait": wire.Quantiles(),
+    "latency": QUANTILES, "wait": rows.Quantiles(),
 }  # fmt: skip
 EVENT = wire.Event(cursor="b-1", at=1.5, kind="handler.error", severity="error", node="n", details={"a": 1, "b": None})
-NODE = wire.NodeRow(
+NODE = rows.NodeRow(
     node="n", boot="b", state="live", host="h", pid=1, version="0", started_at=1.0, seen_at=2.0, active=3,
     sampler_seconds=0.1, loop_lag=None,
 )  # fmt: skip
-PRESENCE = wire.PresenceRow(tenant="t", version=7, online=2, idle=1, stale=0, connections=4)
-MEMBER = wire.MemberRow(
+PRESENCE = rows.PresenceRow(tenant="t", version=7, online=2, idle=1, stale=0, connections=4)
+MEMBER = rows.MemberRow(
     tenant="t", member="7", name="Ann", state="online", joined_at=1.0, heard_at=2.0, heard_by="heartbeat",
     connections=2, negotiated=1, hidden=False, rtt=0.01, lag=None, consumers=["c"], groups=["lobby"], nodes=["n"],
 )  # fmt: skip
-METRIC = wire.MetricRow(name="orders_total", kind="counter", help="Orders.", labels={"shop": "north"}, value=3.0)
-EMPTY: dict[str, Any] = {name: [None] for name in wire.History.__struct_fields__ if name not in ("step", "at")}
-HISTORY = wire.History(step=1.0, at=[1.0], **EMPTY)
+METRIC = rows.MetricRow(name="orders_total", kind="counter", help="Orders.", labels={"shop": "north"}, value=3.0)
+EMPTY: dict[str, Any] = {name: [None] for name in rows.History.__struct_fields__ if name not in ("step", "at")}
+HISTORY = rows.History(step=1.0, at=[1.0], **EMPTY)
 SERVER_MESSAGES = [
     wire.Hello(
         version="0.1", node="n", boot="b", at=1.0, cursor="b-0", cadence=1, cadences=[1, 5, 15],
         heartbeat_interval=10.0, permissions=wire.Permissions(operator="o", view=True, operate=False, tenants=["a"]),
     ),
-    wire.Snapshot(topic="totals", at=1.0, cursor="b-1", totals=wire.Totals(**NUMBERS), history=HISTORY),
+    wire.Snapshot(topic="totals", at=1.0, cursor="b-1", totals=rows.Totals(**NUMBERS), history=HISTORY),
     wire.Snapshot(topic="consumers", at=1.0, cursor="b-1", tenant="", consumers=[]),
     wire.Snapshot(topic="presence", at=1.0, cursor="b-1", presence=[PRESENCE]),
     wire.Snapshot(topic="nodes", at=1.0, cursor="b-1", nodes=[NODE]),
     wire.Snapshot(topic="metrics", at=1.0, cursor="b-1", metrics=[METRIC]),
     wire.Snapshot(topic="events", at=1.0, cursor="b-1", events=[EVENT]),
     wire.Delta(
-        topic="consumers", at=1.0, consumers=[wire.ConsumerRow(consumer="c", tenant="t", **NUMBERS)],
-        removed=[wire.RowKey("c", "u")],
+        topic="consumers", at=1.0, consumers=[rows.ConsumerRow(consumer="c", tenant="t", **NUMBERS)],
+        removed=[rows.RowKey("c", "u")],
     ),
     EVENT,
     wire.Gap(reason="epoch", since="a-1", cursor="b-1", missed=None),
