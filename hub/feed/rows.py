@@ -221,6 +221,94 @@ class LayerRow(Struct, frozen=True, kw_only=True):
     gaps: int = 0
 
 
+AlertState = Literal["pending", "firing", "resolved"]
+
+
+class AlertRow(Struct, frozen=True, kw_only=True):
+    """
+    One life of an alert: a rule that is, or was, broken for one set of labels.
+
+    ``id`` is that of this life, ``key`` the same for every life of the alert. ``tenant`` is empty for one of no tenant
+    in particular. ``value`` is its number now, or when it was resolved; ``worst`` the farthest that it was beyond
+    ``threshold``; ``unit`` says how to write them. ``muted`` says why nobody is told of it at the moment; empty: it is
+    told. ``acknowledged_by`` is empty if nobody has acknowledged it.
+    """
+
+    id: int
+    key: str
+    rule: str
+    severity: Literal["critical", "high", "medium", "low"]
+    labels: dict[str, str]
+    tenant: str
+    state: AlertState
+    since: float
+    fired_at: float | None
+    resolved_at: float | None
+    value: float | None
+    worst: float | None
+    threshold: float
+    unit: str
+    summary: str
+    action: str
+    runbook: str
+    muted: str
+    acknowledged_by: str
+    acknowledged_at: float | None
+
+
+class ActiveAlerts(Struct, frozen=True, kw_only=True):
+    """
+    Alerts that are pending or firing: firing ones first, the worst first, then the newest; at most 500.
+
+    ``firing`` and ``pending`` count all of them. ``evaluated`` false: no process evaluates the rules at the moment, and
+    the list is what it was.
+    """
+
+    rows: list[AlertRow]
+    firing: int
+    pending: int
+    evaluated: bool
+
+
+class SilenceRow(Struct, frozen=True, kw_only=True):
+    """
+    A silence that is coming or active: nobody is told of alerts that match.
+
+    ``tenant``: the only one whose alerts it can match; empty: made by somebody who sees all.
+    """
+
+    id: str
+    matchers: str
+    tenant: str
+    starts_at: float
+    ends_at: float
+    by: str
+    why: str
+    state: Literal["coming", "active", "expired"]
+
+
+class AlertChange(Struct, frozen=True, kw_only=True):
+    """What became of an alert, and by whom (``by`` empty: the hub itself); ``detail`` of ``told``: who, and what."""
+
+    at: float
+    kind: str
+    by: str
+    value: float | None
+    detail: str
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A message to one receiver; ``error`` is that of the last attempt, for operators who see all tenants."""
+
+    receiver: str
+    kind: str
+    state: Literal["waiting", "delivered", "dead"]
+    attempts: int
+    created_at: float
+    delivered_at: float | None
+    error: str
+
+
 class NodeRow(Struct, frozen=True, kw_only=True):
     """One process of the fleet. ``unknown``: it has not been heard of for longer than its lease."""
 

@@ -15,7 +15,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from hub.feed.rows import (
+    ActiveAlerts,
+    AlertChange,
+    AlertRow,
+    AlertState,
     ConsumerRow,
+    Delivery,
     Dropped,
     History,
     LayerRow,
@@ -25,6 +30,7 @@ from hub.feed.rows import (
     NodeRow,
     PresenceRow,
     RowKey,
+    SilenceRow,
     SlowRow,
     Totals,
 )
@@ -50,9 +56,11 @@ CLOSE_INTERNAL_ERROR = 4500
 CLOSE_RESTART = 4205
 CLOSE_TRY_LATER = 4503
 
-Topic = Literal["totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics", "events"]
+Topic = Literal[
+    "totals", "consumers", "presence", "slow", "dropped", "layers", "alerts", "silences", "nodes", "metrics", "events",
+]  # fmt: skip
 TOPICS: tuple[Topic, ...] = (
-    "totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics", "events",
+    "totals", "consumers", "presence", "slow", "dropped", "layers", "alerts", "silences", "nodes", "metrics", "events",
 )  # fmt: skip
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
@@ -110,7 +118,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     The whole of one topic, after ``subscribe``, ``resume`` or a ``gap``: forget what you knew of it.
 
     ``tenant`` is absent where the numbers span all tenants. Only the field named like the topic is present
-    (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first).
+    (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first). ``alerts`` and ``silences``
+    are null while the hub can't read them.
     """
 
     topic: Topic
@@ -124,6 +133,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     slow: list[SlowRow] | UnsetType = UNSET
     dropped: Dropped | UnsetType = UNSET
     layers: list[LayerRow] | UnsetType = UNSET
+    alerts: ActiveAlerts | None | UnsetType = UNSET
+    silences: list[SilenceRow] | None | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
     events: list[Event] | UnsetType = UNSET
@@ -132,7 +143,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
 class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="delta"):
     """
     Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow``,
-    ``dropped`` and ``layers`` are whole.
+    ``dropped``, ``layers``, ``alerts`` and ``silences`` are whole.
     """
 
     topic: Topic
@@ -145,6 +156,8 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     slow: list[SlowRow] | UnsetType = UNSET
     dropped: Dropped | UnsetType = UNSET
     layers: list[LayerRow] | UnsetType = UNSET
+    alerts: ActiveAlerts | None | UnsetType = UNSET
+    silences: list[SilenceRow] | None | UnsetType = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
 
@@ -166,7 +179,9 @@ class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
 class Error(Struct, frozen=True):
     """Why a request was refused: a stable code, and a sentence that says what was wrong and what to do."""
 
-    code: Literal["malformed", "unknown_type", "invalid", "too_large", "wrong_encoding", "not_allowed", "too_many"]
+    code: Literal[
+        "malformed", "unknown_type", "invalid", "too_large", "wrong_encoding", "not_allowed", "too_many", "unavailable",
+    ]  # fmt: skip
     message: str
 
 
@@ -189,6 +204,41 @@ class Members(Struct, frozen=True, kw_only=True, tag_field="type", tag="members"
     members: list[MemberRow]
     total: int
     next: str | None = None
+
+
+class AlertPage(Struct, frozen=True, kw_only=True, tag_field="type", tag="alerts"):
+    """
+    The answer to ``list_alerts``: alerts as they are and were, newest first. ``next``: pass it as ``before`` to go on;
+    null at the end.
+    """
+
+    ref: str
+    at: float
+    alerts: list[AlertRow]
+    next: int | None = None
+
+
+class AlertDetail(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert"):
+    """
+    The answer to ``show_alert``. ``values``: its number over time, oldest first, as pairs of a time and the number;
+    ``changes`` and ``deliveries`` newest first.
+    """
+
+    ref: str
+    at: float
+    alert: AlertRow
+    values: list[tuple[float, float]]
+    changes: list[AlertChange]
+    deliveries: list[Delivery]
+
+
+class Preview(Struct, frozen=True, kw_only=True, tag_field="type", tag="preview"):
+    """The answer to ``preview_silence``: active alerts that it would match, at most 100; ``total`` counts them all."""
+
+    ref: str
+    at: float
+    alerts: list[AlertRow]
+    total: int
 
 
 class ServerHeartbeat(Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
@@ -251,8 +301,78 @@ class ClientHeartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ref: Ref | None = None
 
 
-ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | Members | ServerHeartbeat
-ClientMessage = Subscribe | Resume | ListMembers | ClientHeartbeat
+Key = Annotated[str, Meta(min_length=1, max_length=64)]
+Matchers = Annotated[str, Meta(min_length=1, max_length=8000, description="As in rule=handler_errors, tenant=acme.")]
+#: A moment that any calendar has.
+Moment = Annotated[float, Meta(ge=0, le=99_999_999_999)]
+
+
+class Acknowledge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="acknowledge"):
+    """Somebody takes care of an alert that fires: it is not repeated, nor escalated, while it lasts."""
+
+    ref: Ref
+    key: Key
+
+
+class Unacknowledge(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="unacknowledge"
+):
+    """Nobody takes care of an alert any more."""
+
+    ref: Ref
+    key: Key
+
+
+class Silence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="silence"):
+    """
+    Nobody is told of alerts that match, for ``seconds``, or until ``ends_at``: one of the two. ``starts_at`` null: from
+    now on. Who is bound to tenants must name one of them in the matchers, as in ``tenant=acme``.
+    """
+
+    ref: Ref
+    matchers: Matchers
+    why: Annotated[str, Meta(max_length=500)]
+    seconds: Annotated[float, Meta(gt=0, le=99_999_999_999)] | None = None
+    ends_at: Moment | None = None
+    starts_at: Moment | None = None
+
+
+class PreviewSilence(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="preview_silence"
+):
+    """Asks which active alerts a silence would match; answered with ``preview``."""
+
+    ref: Ref
+    matchers: Matchers
+
+
+class EndSilence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="end_silence"):
+    """Ends a silence before its time."""
+
+    ref: Ref
+    id: Key
+
+
+class ListAlerts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="list_alerts"):
+    """Asks for a page of the history; answered with ``alerts``. ``before`` is the ``next`` of the page before."""
+
+    ref: Ref
+    state: AlertState | None = None
+    before: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class ShowAlert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="show_alert"):
+    """Asks for all that is kept of one alert; answered with ``alert``."""
+
+    ref: Ref
+    id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | Members | AlertPage | AlertDetail | Preview | ServerHeartbeat
+#: What is asked or done about alerts; each of them is answered by its ``ref``, with a ``result`` if with nothing else.
+AlertRequest = Acknowledge | Unacknowledge | Silence | PreviewSilence | EndSilence | ListAlerts | ShowAlert
+ClientMessage = Subscribe | Resume | ListMembers | AlertRequest | ClientHeartbeat
 
 #: Encoders and decoders by subprotocol; both check every field.
 ENCODERS: dict[str, msgspec.json.Encoder | msgspec.msgpack.Encoder] = {
