@@ -120,12 +120,14 @@ class AlertChange(models.Model):
     What became of an alert, and by whom.
 
     Attributes:
-        kind: ``pending``, ``firing``, ``resolved``, ``inactive``, ``acknowledged``, ``unacknowledged``, ``told``.
+        kind: ``pending``, ``firing``, ``resolved``, ``acknowledged``, ``unacknowledged``, ``told``.
         detail: Of ``told``: the receiver and the kind of message.
+        delivery: Of ``told``: that message, for as long as it is kept.
         by: Of an operator; empty: the hub itself.
     """
 
     alert = models.ForeignKey(AlertRecord, on_delete=models.CASCADE, related_name="changes")
+    delivery = models.ForeignKey("Delivery", null=True, on_delete=models.SET_NULL, related_name="changes")
     at = models.DateTimeField()
     kind = models.CharField(max_length=20)
     by = models.CharField(max_length=200, blank=True)
