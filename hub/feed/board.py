@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
+from typing import TypeVar
 
 import msgspec
 from django.db.models import Count
@@ -33,6 +34,7 @@ SHOWN = 500
 STALE = 10.0
 
 Scope = str | None
+Shape = TypeVar("Shape")
 EVERYTHING = Rights(view=True)
 
 
@@ -60,17 +62,15 @@ def read_board(clock: Clock) -> Board:
     now = datetime.fromtimestamp(clock.wall(), UTC)
     return Board(
         alerts=tuple(shown(row, rows.AlertRow) for row in list_active(EVERYTHING)),
-        silences=tuple(
-            shown(row, rows.SilenceRow) for row in list_silences(EVERYTHING, clock) if row.state != EXPIRED
-        ),
+        silences=tuple(shown(row, rows.SilenceRow) for row in list_silences(EVERYTHING, clock) if row.state != EXPIRED),
         counts={(tenant, state): alerts for tenant, state, alerts in counts},
         evaluated=Evaluator.objects.filter(pk=EVALUATOR, until__gt=now).exists(),
     )
 
 
-def shown(row: object, kind: type[rows.Shown]) -> rows.Shown:
+def shown(row: object, shape: type[Shape]) -> Shape:
     """What was read, as it goes over the wire."""
-    return msgspec.convert(row, kind, from_attributes=True)
+    return msgspec.convert(row, shape, from_attributes=True)
 
 
 class BoardReader:
@@ -114,6 +114,8 @@ class BoardTopics:
     """
     What of the board is shown in which scope, and when that has changed.
 
+    All that is shown in one tick is of one board, so that nobody who knows a tick misses what came within it.
+
     Args:
         view: Its ticks are the versions.
     """
@@ -121,8 +123,10 @@ class BoardTopics:
     def __init__(self, view: FleetView) -> None:
         self._view = view
         self._board: Board | None = None
+        self._next: Board | None = None
+        self._version = -1
         self._turned = -1
-        self._alerts = Told(_of(Board(), (), ALL, None))
+        self._alerts = Told(_of(Board(), ALL, None))
         self._silences: Told[list[rows.SilenceRow]] = Told([])
 
     @property
@@ -130,48 +134,54 @@ class BoardTopics:
         """Whether there is anything to show."""
         return self._board is not None
 
-    def show(self, board: Board | None, version: int) -> None:
-        """Show this one from a version on; between two ticks only if none was known, and then from the next one on."""
-        if (board is None) != (self._board is None):
-            self._turned = version
-        self._board = board
+    def show(self, board: Board | None) -> None:
+        """Show this one from the next tick on; at once, and in the next tick anew, if none was known."""
+        self._next = board
+        if self._board is None and board is not None:
+            self._board, self._turned = board, self._view.version + 1
+
+    def _current(self) -> Board | None:
+        """The board of this tick."""
+        if self._version != self._view.version:
+            self._version = self._view.version
+            if self._next is None and self._board is not None:
+                self._turned = self._version
+            self._board = self._next
+        return self._board
 
     def alerts_since(
         self, since: int, scope: Scope, consumers: frozenset[str] | None
-    ) -> rows.ActiveAlerts | None | UnsetType:
+    ) -> rows.ActiveAlerts | UnsetType | None:
         """The alerts of a scope; None if they are unknown, UNSET if they are what they were at the tick ``since``."""
-        if self._board is None:
+        board = self._current()
+        if board is None:
             return self._unknown_since(since)
-        found = _of(self._board, self._board.alerts, scope, consumers)
+        found = _of(board, scope, consumers)
         news = self._alerts.since(since, (scope, consumers), found, self._view.version)
         return found if news is not None or self._turned > since else UNSET
 
-    def silences_since(self, since: int, scope: Scope) -> list[rows.SilenceRow] | None | UnsetType:
+    def silences_since(self, since: int, scope: Scope) -> list[rows.SilenceRow] | UnsetType | None:
         """The silences of a scope, likewise."""
-        if self._board is None:
+        board = self._current()
+        if board is None:
             return self._unknown_since(since)
-        found = [row for row in self._board.silences if scope is ALL or row.tenant == scope][:SHOWN]
+        found = [row for row in board.silences if scope is ALL or row.tenant == scope][:SHOWN]
         news = self._silences.since(since, scope, found, self._view.version)
         return found if news is not None or self._turned > since else UNSET
 
-    def _unknown_since(self, since: int) -> None | UnsetType:
+    def _unknown_since(self, since: int) -> UnsetType | None:
         return None if self._turned > since or since < 0 else UNSET
 
 
-def _of(
-    board: Board, alerts: tuple[rows.AlertRow, ...], scope: Scope, consumers: frozenset[str] | None
-) -> rows.ActiveAlerts:
-    found = (row for row in alerts if scope is ALL or row.tenant == scope)
+def _of(board: Board, scope: Scope, consumers: frozenset[str] | None) -> rows.ActiveAlerts:
+    """What a scope is shown. Of some consumers only those that were read are counted."""
+    found = (row for row in board.alerts if scope is ALL or row.tenant == scope)
     if consumers is not None:
         listed = [row for row in found if row.labels.get("consumer") in consumers]
         counts = [sum(row.state == state for row in listed) for state in (FIRING, PENDING)]
-        return rows.ActiveAlerts(
-            rows=listed[:SHOWN], firing=counts[0], pending=counts[1], evaluated=board.evaluated
-        )
+        return rows.ActiveAlerts(rows=listed[:SHOWN], firing=counts[0], pending=counts[1], evaluated=board.evaluated)
     firing, pending = (
         sum(number for (tenant, each), number in board.counts.items() if each == state and scope in (ALL, tenant))
         for state in (FIRING, PENDING)
     )
-    return rows.ActiveAlerts(
-        rows=list(islice(found, SHOWN)), firing=firing, pending=pending, evaluated=board.evaluated
-    )
+    return rows.ActiveAlerts(rows=list(islice(found, SHOWN)), firing=firing, pending=pending, evaluated=board.evaluated)

@@ -15,6 +15,7 @@ from hub.core.ledger import Counts
 from hub.core.metrics import Packed
 from hub.core.snapshot import NodeSnapshot
 from hub.feed import rows, wire
+from hub.feed.board import Board, BoardTopics
 from hub.feed.dropped import DroppedRows, LayerRows
 from hub.feed.members import PresenceRows, rounded
 from hub.feed.slow import SlowRows
@@ -24,7 +25,7 @@ from hub.fleet.view import ALL, COLUMNS, REMOVED_KEPT, FleetView, Row
 #: Rows that one message carries at most: beyond, the busiest win.
 MAX_ROWS = 5000
 #: Topics whose delta is all of it.
-WHOLE: tuple[wire.Topic, ...] = ("slow", "dropped", "layers")
+WHOLE: tuple[wire.Topic, ...] = ("slow", "dropped", "layers", "alerts", "silences")
 #: A node that has not been heard of for so many seconds is unknown.
 NODE_UNKNOWN_AFTER = 3.0
 
@@ -55,6 +56,7 @@ class Topics:
         self._slow = SlowRows(view)
         self._dropped = DroppedRows(view)
         self._layers = LayerRows(view)
+        self._board = BoardTopics(view)
         self._kept: dict[tuple[Any, ...], Encoded | None] = {}
         self._kept_version = -1
         self._histories: dict[Scope, rows.History] = {}
@@ -65,6 +67,16 @@ class Topics:
     def version(self) -> int:
         """The number of the tick that is shown."""
         return self._view.version
+
+    @property
+    def board_known(self) -> bool:
+        """Whether it is known which alerts there are."""
+        return self._board.known
+
+    def show_board(self, board: Board | None) -> None:
+        """Show these alerts and silences, as soon as nobody misses a change for it; None: they are unknown."""
+        self._board.show(board)
+        self._kept.clear()
 
     def remembers(self, since: int) -> bool:
         """Whether a delta since that tick still knows of all rows that have gone."""
@@ -115,11 +127,14 @@ class Topics:
                 fields["removed"] = gone
             elif not fields["consumers"]:
                 return None
-        if (topic in ("presence", "metrics") and not fields[topic]) or (topic in WHOLE and fields[topic] is None):
+        if (topic in ("presence", "metrics") and not fields[topic]) or (topic in WHOLE and not fields):
             return None
         return wire.Delta(topic=topic, at=self._view.at, tenant=_tenant(scope), **fields)
 
     def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:  # noqa: PLR0911 - a topic each
+        if topic in WHOLE:
+            told = self._whole(topic, scope, consumers, since)
+            return {} if told is msgspec.UNSET else {topic: told}
         if topic == "totals":
             row = self._view.totals.get(scope)
             return {"totals": rows.Totals(**_numbers(row or Row(Counts())))}
@@ -127,17 +142,26 @@ class Topics:
             return {"consumers": self._rows(scope, consumers, since)}
         if topic == "presence":
             return {"presence": self._presence_rows(scope, since)}
-        if topic == "slow":
-            return {"slow": self._slow.since(since, scope, consumers)}
-        if topic == "dropped":
-            return {"dropped": self._dropped.since(since, scope, consumers)}
-        if topic == "layers":
-            return {"layers": self._layers.since(since, scope)}
         if topic == "nodes":
             return {"nodes": self._nodes() if scope is ALL else []}
         if topic == "metrics":
             return {"metrics": self._metrics(scope, since)}
         return {}
+
+    def _whole(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> Any:  # noqa: ANN401 - a topic each
+        """A topic that is told as a whole; UNSET if it is what it was."""
+        if topic == "alerts":
+            return self._board.alerts_since(since, scope, consumers)
+        if topic == "silences":
+            return self._board.silences_since(since, scope)
+        told: object = None
+        if topic == "slow":
+            told = self._slow.since(since, scope, consumers)
+        elif topic == "dropped":
+            told = self._dropped.since(since, scope, consumers)
+        elif topic == "layers":
+            told = self._layers.since(since, scope)
+        return msgspec.UNSET if told is None else told
 
     def _rows(self, scope: Scope, consumers: Consumers, since: int) -> list[rows.ConsumerRow]:
         found = [

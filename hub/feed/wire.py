@@ -133,8 +133,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     slow: list[SlowRow] | UnsetType = UNSET
     dropped: Dropped | UnsetType = UNSET
     layers: list[LayerRow] | UnsetType = UNSET
-    alerts: ActiveAlerts | None | UnsetType = UNSET
-    silences: list[SilenceRow] | None | UnsetType = UNSET
+    alerts: ActiveAlerts | UnsetType | None = UNSET
+    silences: list[SilenceRow] | UnsetType | None = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
     events: list[Event] | UnsetType = UNSET
@@ -156,8 +156,8 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     slow: list[SlowRow] | UnsetType = UNSET
     dropped: Dropped | UnsetType = UNSET
     layers: list[LayerRow] | UnsetType = UNSET
-    alerts: ActiveAlerts | None | UnsetType = UNSET
-    silences: list[SilenceRow] | None | UnsetType = UNSET
+    alerts: ActiveAlerts | UnsetType | None = UNSET
+    silences: list[SilenceRow] | UnsetType | None = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
 
@@ -369,7 +369,9 @@ class ShowAlert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
-ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | Members | AlertPage | AlertDetail | Preview | ServerHeartbeat
+ServerMessage = (
+    Hello | Snapshot | Delta | Event | Gap | Result | Members | AlertPage | AlertDetail | Preview | ServerHeartbeat
+)
 #: What is asked or done about alerts; each of them is answered by its ``ref``, with a ``result`` if with nothing else.
 AlertRequest = Acknowledge | Unacknowledge | Silence | PreviewSilence | EndSilence | ListAlerts | ShowAlert
 ClientMessage = Subscribe | Resume | ListMembers | AlertRequest | ClientHeartbeat

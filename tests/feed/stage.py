@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -13,14 +13,17 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 from jsonschema import Draft202012Validator
 
+from hub import access
 from hub.access import Rights
 from hub.bus.memory import MemoryBus
+from hub.clock import Clock
 from hub.conf import Config
 from hub.core.control import Negotiated
 from hub.core.events import Event
 from hub.core.ledger import Connection
 from hub.core.policy import Policy
 from hub.feed import wire
+from hub.feed.board import Board
 from hub.feed.service import FeedService
 from hub.feed.service import attach as attach_feed
 from hub.feed.session import Limits, Session
@@ -69,7 +72,7 @@ class ManualClock:
 class Stage:
     """One node with its feed; nothing in it happens by itself but the delivery of events."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, read: Callable[[Clock], Board] | None = None, **settings: Any) -> None:
         self.clock = ManualClock()
         self.config = Config(**settings)
         self.instruments = Instruments(self.config, self.clock)
@@ -79,7 +82,8 @@ class Stage:
         attach_fleet(self.node)
         attach_presence(self.node)
         attach_roster(self.node)
-        attach_feed(self.node)
+        self.board = Board()
+        attach_feed(self.node, read or (lambda _: self.board))
         self.service = self.node.part(FeedService)
         self.view = self.node.part(FleetView)
         self.roster = self.node.part(FleetRoster)
@@ -156,9 +160,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(**settings: Any) -> AsyncIterator[Stage]:
+async def stage(read: Callable[[Clock], Board] | None = None, **settings: Any) -> AsyncIterator[Stage]:
     """A stage, ended with its tasks."""
-    made = Stage(**settings)
+    made = Stage(read, **settings)
     await asyncio.sleep(0)  # the service begins
     try:
         yield made
@@ -172,7 +176,7 @@ class Operator:
     def __init__(self, on: Stage, rights: Rights, subprotocol: str) -> None:
         self.stage = on
         limits = Limits(buffer_events=on.config.feed_buffer_events, heartbeat=on.config.feed_heartbeat)
-        self.session = Session(on.topics, rights, subprotocol, limits, on.clock.now)
+        self.session = Session(on.topics, access.Operator("ann", rights), subprotocol, limits, on.clock.now)
         self.session.last_id = on.service.last_id
         self.heard: list[dict[str, Any]] = []
         self.cursor: str | None = None
