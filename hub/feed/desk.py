@@ -77,8 +77,10 @@ def _list(operator: Operator, request: wire.ListAlerts, clock: Clock) -> wire.Al
 
 def _show(operator: Operator, request: wire.ShowAlert, clock: Clock) -> wire.AlertDetail:
     detail = actions.alert_detail(operator.rights, request.id)
+    values = detail.alert.values
     return wire.AlertDetail(
-        ref=request.ref, at=clock.wall(), alert=shown(detail.alert, rows.AlertRow), values=list(detail.alert.values),
+        ref=request.ref, at=clock.wall(), alert=shown(detail.alert, rows.AlertRow),
+        curve=rows.Curve([at for at, _ in values], [value for _, value in values]),
         changes=[shown(change, rows.AlertChange) for change in detail.changes],
         deliveries=[shown(delivery, rows.Delivery) for delivery in detail.deliveries],
     )  # fmt: skip

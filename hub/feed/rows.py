@@ -287,6 +287,13 @@ class SilenceRow(Struct, frozen=True, kw_only=True):
     state: Literal["coming", "active", "expired"]
 
 
+class Curve(Struct, frozen=True):
+    """A number over time, oldest first: columns of one length, ready for a chart."""
+
+    at: list[float]
+    values: list[float]
+
+
 class AlertChange(Struct, frozen=True, kw_only=True):
     """What became of an alert, and by whom (``by`` empty: the hub itself); ``detail`` of ``told``: who, and what."""
 

@@ -20,6 +20,7 @@ from hub.feed.rows import (
     AlertRow,
     AlertState,
     ConsumerRow,
+    Curve,
     Delivery,
     Dropped,
     History,
@@ -220,14 +221,13 @@ class AlertPage(Struct, frozen=True, kw_only=True, tag_field="type", tag="alerts
 
 class AlertDetail(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert"):
     """
-    The answer to ``show_alert``. ``values``: its number over time, oldest first, as pairs of a time and the number;
-    ``changes`` and ``deliveries`` newest first.
+    The answer to ``show_alert``: its number over time, what became of it and who was told, both newest first.
     """
 
     ref: str
     at: float
     alert: AlertRow
-    values: list[tuple[float, float]]
+    curve: Curve
     changes: list[AlertChange]
     deliveries: list[Delivery]
 
