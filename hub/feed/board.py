@@ -6,7 +6,7 @@ that is slow or away makes nobody wait: after a while the topics are *unknown*.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -68,6 +68,14 @@ def read_board(clock: Clock) -> Board:
     )
 
 
+Fetch = Callable[[Clock], Awaitable[Board]]
+
+
+async def fetch_board(clock: Clock) -> Board:
+    """Have it read, in a thread of the hub's own."""
+    return await run_in_thread(read_board, clock)
+
+
 def shown(row: object, shape: type[Shape]) -> Shape:
     """What was read, as it goes over the wire."""
     return msgspec.convert(row, shape, from_attributes=True)
@@ -78,12 +86,12 @@ class BoardReader:
     Reads the board for all operators of a process; one reading at a time.
 
     Args:
-        read: Reads it, in a thread.
+        fetch: Has it read.
         clock: Tells how old it is.
     """
 
-    def __init__(self, read: Callable[[Clock], Board], clock: Clock) -> None:
-        self._read = read
+    def __init__(self, fetch: Fetch, clock: Clock) -> None:
+        self._fetch = fetch
         self._clock = clock
         self._reading: asyncio.Task[None] | None = None
         self._newest: Board | None = None
@@ -102,7 +110,7 @@ class BoardReader:
 
     async def _look(self) -> None:
         try:
-            self._newest = await run_in_thread(self._read, self._clock)
+            self._newest = await self._fetch(self._clock)
             self._read_at = self._clock.monotonic()
         except Exception as error:  # noqa: BLE001 - the border: the database is away, and may come back
             record_fault("feed alerts", error)

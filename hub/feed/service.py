@@ -3,14 +3,12 @@ The feed of one node: reads events from the bus, and lets every session know of 
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 from hub.bus.base import format_cursor, parse_cursor
-from hub.clock import Clock
 from hub.core.errors import CursorError
 from hub.feed import wire
-from hub.feed.board import Board, BoardReader, read_board
+from hub.feed.board import BoardReader, Fetch, fetch_board
 from hub.feed.desk import answer
 from hub.feed.members import Answers
 from hub.feed.session import EncodedEvent, Session
@@ -42,15 +40,15 @@ class FeedService:
 
     Args:
         node: Whose fleet is shown.
-        read: Reads alerts and silences, in a thread.
+        fetch: Has alerts and silences read.
 
     Attributes:
         closed_slow: Operators closed because they could not keep up.
     """
 
-    def __init__(self, node: Node, read: Callable[[Clock], Board] = read_board) -> None:
+    def __init__(self, node: Node, fetch: Fetch = fetch_board) -> None:
         self.node = node
-        self.board = BoardReader(read, node.clock)
+        self.board = BoardReader(fetch, node.clock)
         self.topics = Topics(node.part(FleetView), node.part(FleetRoster))
         self.answers = Answers(node.part(FleetRoster), node.clock)
         self.listeners: set[Listener] = set()
@@ -172,8 +170,8 @@ class FeedService:
         self._show_recent(session)
 
 
-def attach(node: Node, read: Callable[[Clock], Board] = read_board) -> None:
+def attach(node: Node, fetch: Fetch = fetch_board) -> None:
     """Give a new node its feed; the fleet's view and roster must be there already."""
-    service = FeedService(node, read)
+    service = FeedService(node, fetch)
     node.add(service, service.tick)
     node.keep(service.run, "feed")

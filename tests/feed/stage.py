@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from hub.core.events import Event
 from hub.core.ledger import Connection
 from hub.core.policy import Policy
 from hub.feed import wire
-from hub.feed.board import Board
+from hub.feed.board import Board, Fetch
 from hub.feed.service import FeedService
 from hub.feed.service import attach as attach_feed
 from hub.feed.session import Limits, Session
@@ -72,7 +72,7 @@ class ManualClock:
 class Stage:
     """One node with its feed; nothing in it happens by itself but the delivery of events."""
 
-    def __init__(self, read: Callable[[Clock], Board] | None = None, **settings: Any) -> None:
+    def __init__(self, fetch: Fetch | None = None, **settings: Any) -> None:
         self.clock = ManualClock()
         self.config = Config(**settings)
         self.instruments = Instruments(self.config, self.clock)
@@ -83,11 +83,15 @@ class Stage:
         attach_presence(self.node)
         attach_roster(self.node)
         self.board = Board()
-        attach_feed(self.node, read or (lambda _: self.board))
+        attach_feed(self.node, fetch or self.fetch_board)
         self.service = self.node.part(FeedService)
         self.view = self.node.part(FleetView)
         self.roster = self.node.part(FleetRoster)
         self.topics = self.service.topics
+
+    async def fetch_board(self, _: Clock) -> Board:
+        """What there is of alerts, as a test says."""
+        return self.board
 
     async def tick(self, seconds: float = 1.0) -> None:
         """Let time pass and the node sample."""
@@ -160,9 +164,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(read: Callable[[Clock], Board] | None = None, **settings: Any) -> AsyncIterator[Stage]:
+async def stage(fetch: Fetch | None = None, **settings: Any) -> AsyncIterator[Stage]:
     """A stage, ended with its tasks."""
-    made = Stage(read, **settings)
+    made = Stage(fetch, **settings)
     await asyncio.sleep(0)  # the service begins
     try:
         yield made

@@ -1,7 +1,6 @@
 """What every operator sees of alerts and silences: once read, for all of them, each what they may see."""
 
 import asyncio
-import threading
 from dataclasses import fields
 
 import msgspec
@@ -13,7 +12,7 @@ from hub.access import Operator, Rights
 from hub.alerting import rows as alerting
 from hub.alerting.actions import acknowledge, silence
 from hub.feed import rows
-from hub.feed.board import SHOWN, STALE, Board, read_board
+from hub.feed.board import SHOWN, STALE, Board, fetch_board, read_board
 from tests.feed.alerts import BEGIN, alert, at, evaluate
 from tests.feed.stage import ALL_RIGHTS, ManualClock, of_type, stage
 
@@ -153,11 +152,11 @@ async def test_a_tenant_one_may_not_see_is_refused():
 async def test_it_is_read_once_a_tick_however_many_watch_and_not_at_all_if_nobody_does():
     reads = []
 
-    def read(clock):
-        reads.append(threading.current_thread())
+    async def fetch(clock):
+        reads.append(clock)
         return board(row(len(reads)))
 
-    async with stage(read) as on:
+    async with stage(fetch) as on:
         await on.tick()
         quiet, _ = await subscribed(on, topics=["totals"])
         await told(on, quiet)
@@ -169,7 +168,6 @@ async def test_it_is_read_once_a_tick_however_many_watch_and_not_at_all_if_nobod
         assert len(reads) == before + 1
         assert on.topics.encodings - encodings <= 2
         assert all(frame == frames[0] for frame in frames)
-        assert threading.main_thread() not in reads
         for operator in operators:
             operator.leave()
         await on.tick()
@@ -177,14 +175,14 @@ async def test_it_is_read_once_a_tick_however_many_watch_and_not_at_all_if_nobod
 
 
 async def test_a_database_that_is_slow_makes_nobody_wait_and_its_news_come_later():
-    gate = threading.Event()
+    gate = asyncio.Event()
     gate.set()
 
-    def read(clock):
-        gate.wait(20)
+    async def fetch(clock):
+        await gate.wait()
         return on.board
 
-    async with stage(read) as on:
+    async with stage(fetch) as on:
         on.board = board(row(1))
         operator, _ = await subscribed(on, topics=["alerts", "totals"])
         await told(on, operator)
@@ -205,12 +203,12 @@ async def test_a_database_that_is_slow_makes_nobody_wait_and_its_news_come_later
 async def test_a_database_that_stays_away_makes_it_unknown_until_it_is_back():
     broken: list[Exception] = []
 
-    def read(clock):
+    async def fetch(clock):
         for error in broken:
             raise error
         return board(row(1))
 
-    async with stage(read) as on:
+    async with stage(fetch) as on:
         operator, first = await subscribed(on)
         assert first["alerts", None]["alerts"] is not None
         await told(on, operator)
@@ -290,7 +288,7 @@ def test_a_storm_is_read_with_a_handful_of_queries():
 @database
 async def test_what_an_operator_does_is_seen_by_all_at_the_next_tick():
     record = await asyncio.to_thread(alert)
-    async with stage(read_board) as on:
+    async with stage(fetch_board) as on:
         other, first = await subscribed(on, BOUND)
         assert first["alerts", "acme"]["alerts"]["rows"][0]["acknowledged_by"] == ""
         await told(on, other)
