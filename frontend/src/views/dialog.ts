@@ -2,7 +2,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-export function useModal(open: boolean): RefObject<HTMLDialogElement> {
+export function useModal(open: boolean): RefObject<HTMLDialogElement | null> {
   const dialog = useRef<HTMLDialogElement>(null);
   const origin = useRef<{ element: Element | null; alert: string | undefined }>({ element: null, alert: undefined });
   useEffect(() => {

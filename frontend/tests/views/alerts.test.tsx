@@ -13,7 +13,7 @@ import { singleKeys } from "../../src/views/preferences";
 import { SilenceDialog } from "../../src/views/SilenceDialog";
 import { useShortcuts } from "../../src/views/shortcuts";
 import type { ActiveAlerts, AlertDetail, AlertRow, SilenceRow, ServerMessage } from "../../src/wire/types";
-import { alertRow, hello, silenceRow } from "../samples";
+import { alertRow, hello, silenceRow, totals } from "../samples";
 
 let hub: Hub;
 let desk: AlertDesk;
@@ -149,13 +149,13 @@ test("more alerts than are listed are counted", async () => {
 });
 
 test("without news it is unknown now", async () => {
-  await receive({ ...head, topic: "totals" } as ServerMessage);
+  await receive({ ...head, topic: "totals", totals: totals() });
   await active([alertRow(1)]);
-  hub.refusal.value = null;
   await act(() => {
     hub.feed.value = { kind: "offline", retryAt: 1010 };
   });
   expect(find("alert-row").length).toBe(1);
+  expect(find("alerts")[0]?.textContent).toContain("unknown now; as of");
 });
 
 // --- by keyboard ----------------------------------------------------------------------------------------------------
