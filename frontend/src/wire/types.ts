@@ -532,17 +532,16 @@ export interface AlertPage {
   type: "alerts";
 }
 /**
- * The answer to ``show_alert``. ``values``: its number over time, oldest first, as pairs of a time and the number;
- * ``changes`` and ``deliveries`` newest first.
+ * The answer to ``show_alert``: its number over time, what became of it and who was told, both newest first.
  */
 export interface AlertDetail {
   alert: AlertRow;
   at: number;
   changes: AlertChange[];
+  curve: Curve;
   deliveries: Delivery[];
   ref: string;
   type: "alert";
-  values: never[][];
 }
 /**
  * What became of an alert, and by whom (``by`` empty: the hub itself); ``detail`` of ``told``: who, and what.
@@ -553,6 +552,13 @@ export interface AlertChange {
   detail: string;
   kind: string;
   value: number | null;
+}
+/**
+ * A number over time, oldest first: columns of one length, ready for a chart.
+ */
+export interface Curve {
+  at: number[];
+  values: number[];
 }
 /**
  * A message to one receiver; ``error`` is that of the last attempt, for operators who see all tenants.
