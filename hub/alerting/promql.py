@@ -6,8 +6,8 @@ the hub's own evaluator says, as far as scrapes can:
 
 - a label ``node`` is Prometheus's ``instance``: processes have no other name there;
 - a counter's series begins to exist with what it has counted already (a first lost frame is a series that starts at
-  one), which ``increase`` takes for nothing: of a series that was not there when the window began, in a process that
-  was, all is growth;
+  one), which ``increase`` takes for nothing: of a series that began within the window, and later than its process was
+  seen, all is growth;
 - ``release`` is a second threshold, for what fires already; ``keep`` is ``keep_firing_for``;
 - an episode of slowness that is over before the next scrape is seen in the counter, and one of the event loop only
   there: nothing is scraped off a blocked loop.
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from hub.alerting.sources import EVENTS, NODE_UP, SLOW
 from hub.core.looks import ABSENT, CHANGE, COUNT, FORGOTTEN_AFTER, LEVEL, QUANTILE, RATE, RATIO, Look
-from hub.core.matchers import EQUAL, LIKE, NOT_EQUAL, Matcher
+from hub.core.matchers import EQUAL, LIKE, NOT_EQUAL, NOT_LIKE, Matcher
 from hub.core.rules import ABOVE, Rule, duration, figure
 from hub.core.series import Selection, Watched
 
@@ -32,7 +32,7 @@ PRESENT = "hub_info"
 #: How far back an episode that is over is looked for, in seconds.
 EPISODE_WINDOW = 60.0
 _EPISODES = "ws_slow_episodes_total"
-_SIGNS = {EQUAL: "=", NOT_EQUAL: "!=", LIKE: "=~"}
+_PLAIN = {LIKE: EQUAL, NOT_LIKE: NOT_EQUAL}
 _UNITS = ((3600, "h"), (60, "m"), (1, "s"))
 _SPECIAL = re.compile(r"([\\.+*?()\[\]{}^$|])")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -201,9 +201,13 @@ def _selector(selection: Selection, suffix: str = "") -> str:
 
 def selecting(matcher: Matcher) -> str:
     """A matcher as Prometheus and Alertmanager write it."""
-    sign = _SIGNS.get(matcher.sign, "!~")
-    value = matcher.value if sign in ("=", "!=") else regex(matcher.value)
-    return f"{label_name(matcher.label)}{sign}{quoted(value)}"
+    sign, value = matcher.sign, matcher.value
+    if not {"*", "|"} & set(value):
+        # One that leaves no choice is plain.
+        sign = _PLAIN.get(sign, sign)
+    if sign in _PLAIN:
+        value = regex(value)
+    return f"{label_name(matcher.label)}{'=~' if sign == LIKE else sign}{quoted(value)}"
 
 
 def regex(pattern: str) -> str:
@@ -227,10 +231,13 @@ def _aggregated(how: str, by: Iterable[str], of: str) -> str:
 def _grown(selector: str, window: float, offset: float = 0.0) -> str:
     """By how much each series of a counter has grown, those that have begun to exist included."""
     ago = f" offset {seconds(offset)}" if offset else ""
-    then = f"offset {seconds(window + offset)}"
+    within = f"[{seconds(window)}]{ago}"
     return (
-        f"{selector}{ago}\n  unless {selector} {then}\n  and on (job, {INSTANCE}) {PRESENT} {then}"
-        f"{_OR}increase({selector}[{seconds(window)}]{ago})"
+        f"{selector}{ago}\n"
+        f"  unless {selector} offset {seconds(window + offset)}\n"
+        f"  and count_over_time({selector}{within})\n"
+        f"    < on (job, {INSTANCE}) group_left sum by (job, {INSTANCE}) (count_over_time({PRESENT}{within}))"
+        f"{_OR}increase({selector}{within})"
     )
 
 
@@ -314,11 +321,11 @@ def _text(template: str, words: Mapping[str, str]) -> str:
 
 def _escaped(text: str) -> str:
     """A text that is no template, whatever stands in it."""
-    return text.replace("{", '{{ "{" }}')
+    return text.replace("{", "{{ `{` }}")
 
 
 def _label(name: str) -> str:
-    return f'{{{{ or $labels.{name} "-" }}}}'
+    return f"{{{{ or $labels.{name} `-` }}}}"
 
 
 def _value(unit: str) -> str:
@@ -328,5 +335,5 @@ def _value(unit: str) -> str:
     if unit == "seconds":
         return "{{ $value | humanizeDuration }}"
     if unit == "times":
-        return '{{ printf "%.3g" $value }} times'
+        return "{{ printf `%.3g` $value }} times"
     return f"{{{{ $value | humanize }}}} {_escaped(unit)}".rstrip()
