@@ -9,6 +9,7 @@ Grafana's own typed SDK writes them; what they show stands in `scripts.dashboard
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -34,6 +35,8 @@ TAG = "channels-hub"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 HEIGHTS = {NUMBER: 4}
 HEIGHT = 8
+#: Labels that some series don't have, so that a list of their values would not pick all.
+MAY_BE_EMPTY = ("consumer", "tenant")
 #: What a panel's description begins with that shows nothing while all is well.
 TROUBLE = "Empty unless "
 
@@ -74,7 +77,12 @@ def built(board: Board) -> dashboard.Dashboard:
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .time("now-1h", "now")
         .refresh("10s")
-        .link(dashboard.DashboardLink("Channels Hub").type(DashboardLinkType.DASHBOARDS).tags([TAG]).keep_time(True))
+        .link(
+            dashboard.DashboardLink("Channels Hub")
+            .type(DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .keep_time(keep_time=True)
+        )
         .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
         .with_variable(variable("job", "label_values(hub_info, job)"))
         .with_variable(variable("instance", 'label_values(hub_info{job=~"$job"}, instance)'))
@@ -82,27 +90,28 @@ def built(board: Board) -> dashboard.Dashboard:
     for name, query in board.variables.items():
         made.with_variable(variable(name, query))
     made.annotation(alerts())
+    numbers = itertools.count(1)
     for title, panels in board.rows.items():
-        made.with_row(dashboard.Row(title))
+        made.with_row(dashboard.Row(title).id(next(numbers)))
         for panel in panels:
-            made.with_panel(shown(panel))
+            made.with_panel(shown(panel).id(next(numbers)))
     return made
 
 
 def variable(name: str, query: str) -> dashboard.QueryVariable:
     """A variable by which series are picked, all of them to begin with."""
-    return (
+    made = (
         dashboard.QueryVariable(name)
         .label(name.capitalize())
         .datasource(SOURCE)
         .query(query)
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)
-        .multi(True)
-        .include_all(True)
-        .all_value(".*" if name in ("job", "instance", "consumer", "tenant") else "")
+        .multi(multi=True)
+        .include_all(include_all=True)
         .current(VariableOption(selected=True, text="All", value="$__all"))
     )
+    return made.all_value(".*") if name in MAY_BE_EMPTY else made
 
 
 def alerts() -> dashboard.AnnotationQuery:
@@ -111,7 +120,7 @@ def alerts() -> dashboard.AnnotationQuery:
         dashboard.AnnotationQuery()
         .name("Alerts")
         .datasource(SOURCE)
-        .enable(True)
+        .enable(enable=True)
         .icon_color("red")
         .expr('ALERTS{alertname=~"Hub.+", alertstate="firing"}')
     )
@@ -145,7 +154,7 @@ def _of_kind(panel: Panel) -> AnyPanel:
         common_builders.VizLegendOptions()
         .display_mode(common.LegendDisplayMode.LIST)
         .placement(common.LegendPlacement.BOTTOM)
-        .show_legend(True)
+        .show_legend(show_legend=True)
     )
     tooltip = common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
     return timeseries.Panel().legend(legend).tooltip(tooltip).fill_opacity(10).min(0)

@@ -147,7 +147,8 @@ SLOW_AND_DROPPED = Board(
             Panel(
                 title="Most episodes, in the time shown",
                 queries={
-                    "": f"topk(10, sum by (consumer, tenant, cause) (increase(ws_slow_episodes_total{{{ALL}}}[$__range])))"
+                    "": "topk(10, sum by (consumer, tenant, cause) "
+                    f"(increase(ws_slow_episodes_total{{{ALL}}}[$__range])))"
                 },
                 kind=TABLE,
                 trouble="something has been slow",
