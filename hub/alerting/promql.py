@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hub.alerting.sources import EVENTS, NODE_UP, SLOW
-from hub.core.looks import ABSENT, CHANGE, COUNT, FORGOTTEN_AFTER, LEVEL, QUANTILE, RATE, RATIO, Look
+from hub.core.looks import ABSENT, COUNT, FORGOTTEN_AFTER, LEVEL, QUANTILE, RATE, RATIO, Look
 from hub.core.matchers import EQUAL, LIKE, NOT_EQUAL, NOT_LIKE, Matcher
 from hub.core.rules import ABOVE, Rule, duration, figure
 from hub.core.series import Selection, Watched
@@ -142,9 +142,8 @@ class _Book:
             return grown
         if look.kind == RATE:
             return self.record(by, look.of.metric, f"rate{span}", f"{grown} / {_number(look.window)}")
-        if look.kind == CHANGE:
-            return self.record(by, look.of.metric, f"change{span}", self._change(look, grown))
-        return self.record(by, look.of.metric, f"{look.kind}{span}", self._part(look, grown))
+        text = self._change(look, grown) if look.under is None else self._part(look, look.under, grown)
+        return self.record(by, look.of.metric, f"{look.kind}{span}", text)
 
     def _level(self, of: Selection, by: tuple[str, ...]) -> str:
         how = "max" if of.highest else "sum"
@@ -172,12 +171,11 @@ class _Book:
         none = f"{grown} * 0 and on () group({PRESENT} offset {seconds(look.reach)})"
         return f"({grown} >= {_number(look.least)})\n/\nclamp_min(\n{_indented(f'{before}{_OR}{none}')},\n  1\n)"
 
-    def _part(self, look: Look, grown: str) -> str:
-        assert look.under is not None  # noqa: S101 - of a ratio or share; `hub.core.rulebook` sees to it
+    def _part(self, look: Look, under: Selection, grown: str) -> str:
         least = max(1, look.least)
         if look.kind == RATIO:
-            return f"{grown}\n/\n({self.grown(look.under, look.window)} >= {_number(least)})"
-        level = _aggregated("sum", _by(look.under), _selector(look.under))
+            return f"{grown}\n/\n({self.grown(under, look.window)} >= {_number(least)})"
+        level = _aggregated("sum", _by(under), _selector(under))
         return f"({grown} >= {_number(least)})\n/\n(\n{_indented(f'{grown} + {level}{_OR}{grown}')}\n)"
 
 
