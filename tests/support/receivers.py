@@ -60,7 +60,7 @@ class Answer:
 
     Attributes:
         how: ``answer``; ``hang``, ``close`` and ``reset`` without an answer; ``drip`` it, a byte in a fifth of a
-            second; ``lose`` it: take the request and close.
+            second; ``lose`` it: take the request and close; ``echo``: the status, and all that was sent.
     """
 
     status: int = 200
@@ -142,9 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.receiver._take(Got(self.path, headers, body, time.monotonic()))
+        answer = self.server.receiver._take(Got(self.path, headers, self.body, time.monotonic()))
         self.close_connection = True
         with contextlib.suppress(OSError):
             getattr(self, f"_{answer.how}")(answer)
@@ -163,6 +163,10 @@ class _Handler(BaseHTTPRequestHandler):
             if self.server.receiver._over.wait(0.2):
                 return
             self.wfile.write(bytes([byte]))
+
+    def _echo(self, answer: Answer) -> None:
+        said = f"{self.path} {self.headers} ".encode() + self.body
+        self._answer(Answer(answer.status, said))
 
     def _hang(self, answer: Answer) -> None:
         self.server.receiver._over.wait(60)
