@@ -156,7 +156,7 @@ class Message:
             since=since,
             lasted="" if over is None else duration(max(over - since, 0.0)),
             new=alert.key in self.notice.news,
-            runbook=address(urljoin(self.page, alert.runbook)),
+            runbook=address(alert.runbook, self.page),
         )
 
 
@@ -221,14 +221,15 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def address(given: str) -> str:
-    """An address that a link may lead to: HTTP and nothing else; empty for any other."""
+def address(given: str, base: str = "") -> str:
+    """An address that a link may lead to: HTTP and nothing else; empty for any other. A path is one of ``base``."""
     try:
-        parts = urlsplit(given)
+        whole = urljoin(base, given) if given else ""
+        parts = urlsplit(whole)
     except ValueError:
         return ""
-    fits = given.isprintable() and not any(char in given for char in " <>\"'|^`{}\\") and len(given) <= MAX_ADDRESS
-    return given if fits and parts.scheme in ("http", "https") and parts.netloc else ""
+    fits = whole.isprintable() and not any(char in whole for char in " <>\"'|^`{}\\") and len(whole) <= MAX_ADDRESS
+    return whole if fits and parts.scheme in ("http", "https") and parts.netloc else ""
 
 
 def _named(names: Iterable[str]) -> str:

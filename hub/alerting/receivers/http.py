@@ -123,11 +123,6 @@ class Http:
         return f": {cut(said, _MAX_QUOTE)}"
 
 
-def host_of(url: Secret) -> str:
-    """The host of an address, without anything secret."""
-    return httpx.URL(url.value).host
-
-
 def _attempt(url: Secret, content: object, headers: Headers, timeout: float) -> Answer | str:
     """The answer, or why there is none: nothing is raised, so that no traceback leads to where secrets are open."""
     loop = asyncio.new_event_loop()
@@ -145,7 +140,7 @@ async def _exchange(url: Secret, content: object, headers: Headers, timeout: flo
             return await _send(url, content, headers)
     except TimeoutError:
         return f"no answer within {timeout:g} s"
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, OSError, ValueError) as error:
         return _why(error)
 
 
@@ -154,7 +149,7 @@ async def _send(url: Secret, content: object, headers: Headers) -> Answer | str:
     given = {name: value.value if isinstance(value, Secret) else value for name, value in headers.items()}
     body = content if isinstance(content, bytes) else msgspec.json.encode(content, enc_hook=_open)
     request = httpx.Request("POST", url.value, content=body, headers={**usual, **given})
-    proxy = proxy_for(request.url.scheme, request.url.host)
+    proxy = proxy_for(request.url.scheme, request.url.raw_host.decode())
     async with httpx.AsyncHTTPTransport(verify=_tls(), proxy=proxy) as transport:
         response = await transport.handle_async_request(request)
         async with aclosing(response):
@@ -195,4 +190,7 @@ def _why(error: BaseException) -> str:
             return "nobody listens there"
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
         return "it can't be reached"
-    return "it closed the connection without an answer" if isinstance(error, httpx.TransportError) else "no answer"
+    if isinstance(error, httpx.TransportError | OSError):
+        return "it closed the connection without an answer"
+    # Such as a proxy in the environment that speaks no HTTP.
+    return "the request can't be made"

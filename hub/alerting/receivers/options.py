@@ -56,5 +56,5 @@ def _require_address(given: str) -> None:
         url = httpx.URL(given)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host or " " in given:
+    if url.scheme not in ("http", "https") or not url.raw_host or " " in given:
         raise ValueError("Expected an address that begins with https:// or http://")

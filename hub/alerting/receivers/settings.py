@@ -78,7 +78,7 @@ def _receiver(name: object, given: object) -> Receiver | Flaw:
         return Flaw(place, f"the environment has no {variable}", "Set it, or take the receiver out.")
     options, make = KINDS[kind]
     try:
-        return make(name, msgspec.convert(given, options, dec_hook=decode))
+        return make(name, msgspec.convert(given, options, dec_hook=decode, strict=False))
     except msgspec.ValidationError as error:
         known = ", ".join(option for option in options.__struct_fields__ if option != "type")
         return Flaw(place, str(error), f"Options of {kind}: {known}.")

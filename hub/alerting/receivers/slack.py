@@ -32,6 +32,8 @@ PASSING = frozenset({
 })  # fmt: skip
 #: Errors that say that the first message of an incident is not there any more, or can't be changed.
 LOST = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+#: Errors that concern blocks alone: the text arrives without them.
+NO_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 
 _NO_PREVIEWS = {"unfurl_links": False, "unfurl_media": False}
 _MARKS = {CRITICAL: "🔴", HIGH: "🟠", MEDIUM: "🟡", LOW: "🔵"}
@@ -60,6 +62,10 @@ class SlackOptions(Options, frozen=True, kw_only=True):
             raise ValueError("Expected either `url`, or `token` and `channel`")
 
 
+class _LostError(RefusedError):
+    """The message that should be changed or answered is not there any more."""
+
+
 class Slack:
     """Tells a Slack channel; see `hub.alerting.receivers.base.Receiver`."""
 
@@ -73,15 +79,24 @@ class Slack:
     def deliver(self, message: Message, memory: Mapping[str, Any]) -> dict[str, Any]:
         """See the contract. A bot remembers ``channel`` and ``ts`` of the first message."""
         if self._options.url is not None:
-            self._take_webhook(self._http.post(self._options.url, {**blocks_of(message), **_NO_PREVIEWS}))
+            self._send_to_webhook(self._options.url, {**blocks_of(message), **_NO_PREVIEWS})
             return {}
-        if "ts" in memory and self._call("chat.update", {**blocks_of(message), **memory}) is not None:
-            self._answer(message, memory)
+        if "ts" in memory and self._is_updated(message, memory):
             return dict(memory)
         first = {**blocks_of(message), **_NO_PREVIEWS, "channel": self._options.channel}
         posted = self._call("chat.postMessage", first)
-        channel, ts = (posted or {}).get("channel"), (posted or {}).get("ts")
+        channel, ts = posted.get("channel"), posted.get("ts")
         return {"channel": channel, "ts": ts} if isinstance(channel, str) and isinstance(ts, str) else {}
+
+    def _is_updated(self, message: Message, memory: Mapping[str, Any]) -> bool:
+        """Change the first message and answer it; False: it is not there any more."""
+        try:
+            # First what may be done twice: if the answer fails, all of it is tried again.
+            self._call("chat.update", {**blocks_of(message), **memory})
+            self._answer(message, memory)
+        except _LostError:
+            return False
+        return True
 
     def _answer(self, message: Message, memory: Mapping[str, Any]) -> None:
         """Say in the thread what is new; what calls for somebody is shown in the channel as well."""
@@ -95,7 +110,11 @@ class Slack:
             },
         )  # fmt: skip
 
-    def _take_webhook(self, answer: Answer) -> None:
+    def _send_to_webhook(self, url: Address, payload: Mapping[str, Any]) -> None:
+        answer = self._http.post(url, payload)
+        if answer.body.decode(errors="replace").strip() in NO_BLOCKS and "blocks" in payload:
+            self._send_to_webhook(url, _without_blocks(payload))
+            return
         self._http.require(answer)
         if answer.body.strip() == b"ok" or _result(answer) is not None:
             return
@@ -103,8 +122,8 @@ class Slack:
             f"answered {answer.status}, and not 'ok'{self._http.quote(answer)}", self._http.rest(answer)
         )
 
-    def _call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call a method of the API. Returns its result; None: what it should change is not there any more."""
+    def _call(self, method: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Call a method of the API. Returns its result."""
         url, token = Address(f"{self._options.api.value.rstrip('/')}/{method}"), self._options.token
         authorization = Secret(f"Bearer {token.value}" if token is not None else "")
         answer = self._http.post(url, arguments, {"Authorization": authorization})
@@ -115,8 +134,10 @@ class Slack:
         code = _error(answer)
         if not code:
             raise DeliveryError(f"{method}: answered {answer.status}, and no 'ok'{self._http.quote(answer)}")
+        if code in NO_BLOCKS and "blocks" in arguments:
+            return self._call(method, _without_blocks(arguments))
         if code in LOST:
-            return None
+            raise _LostError(f"{method}: {code}")
         if code in PASSING:
             raise DeliveryError(f"{method}: {code}", self._http.rest(answer))
         raise RefusedError(f"{method}: {code}")
@@ -126,6 +147,10 @@ def _result(answer: Answer) -> dict[str, Any] | None:
     """What a method returns; None: it failed."""
     said = answer.json
     return said if isinstance(said, dict) and said.get("ok") is True else None
+
+
+def _without_blocks(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name != "blocks"}
 
 
 def _error(answer: Answer) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from hub.alerting.message import Message, timestamp
 from hub.alerting.receivers.base import ATTEMPT_TIMEOUT
 from hub.alerting.receivers.http import Http
-from hub.alerting.receivers.options import Address, Options
+from hub.alerting.receivers.options import Address, Options, PerMinute
 from hub.clock import SYSTEM, Clock
 from hub.core.redaction import Secret
 from hub.core.rules import Alert
@@ -39,7 +39,7 @@ class WebhookOptions(Options, frozen=True, kw_only=True):
     url: Address
     secret: Secret
     token: Secret | None = None
-    per_minute: float = 300.0
+    per_minute: PerMinute = 300.0
 
     def __post_init__(self) -> None:
         if len(self.secret.value) < _LEAST_SECRET:

@@ -111,7 +111,7 @@ def test_what_passes_is_tried_again(bot, code):
     assert (DeliveryError, 30.0) == (type(caught.value), caught.value.retry_after)
 
 
-@pytest.mark.parametrize("code", ["invalid_auth", "channel_not_found", "not_in_channel", "invalid_blocks", "is_archived"])
+@pytest.mark.parametrize("code", ["invalid_auth", "channel_not_found", "not_in_channel", "missing_scope", "is_archived"])
 def test_what_never_will_arrive_is_refused(bot, code):
     bot.server.next = [answer_json({"ok": False, "error": code})]
     with pytest.raises(RefusedError, match=f"chat.postMessage: {code}"):
@@ -142,3 +142,22 @@ def test_a_rate_limit_says_for_how_long(bot):
     with pytest.raises(DeliveryError) as caught:
         bot.receiver.deliver(message(), {})
     assert 12.0 == caught.value.retry_after
+
+
+@pytest.mark.parametrize("code", ["invalid_blocks", "msg_blocks_too_long"])
+def test_if_blocks_are_refused_the_text_arrives_without_them(bot, code):
+    bot.server.next = [answer_json({"ok": False, "error": code})]
+    assert bot.receiver.deliver(message(), {})
+    [posted] = bot.server.messages.values()
+    assert ("blocks" in posted, "120 errors" in posted["text"]) == (False, True)
+    with made("slack_webhook") as pair:
+        pair.server.next = [Answer(400, code.encode())]
+        pair.receiver.deliver(message(), {})
+        assert ["blocks" in one for one in pair.server.messages.values()] == [False]
+
+
+@pytest.mark.parametrize("code", sorted(LOST))
+def test_a_first_message_that_can_t_be_posted_is_never_taken_for_told(bot, code):
+    bot.server.next = [answer_json({"ok": False, "error": code})]
+    with pytest.raises(RefusedError):
+        bot.receiver.deliver(message(), {})
