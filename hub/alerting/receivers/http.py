@@ -8,12 +8,13 @@ httpx's own client is not used, since it logs addresses, which for Slack are sec
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from socket import gaierror
+from typing import cast
 
 import httpx
 import msgspec
@@ -110,7 +111,7 @@ class Http:
             return min(float(given[:9]), LONGEST_REST)
         try:
             at = parsedate_to_datetime(given).timestamp()
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError, IndexError):
             return None
         return min(max(at - self.clock.wall(), 0.0), LONGEST_REST)
 
@@ -154,7 +155,7 @@ async def _send(url: Secret, content: object, headers: Headers) -> Answer | str:
         response = await transport.handle_async_request(request)
         async with aclosing(response):
             received = bytearray()
-            async with aclosing(response.aiter_raw()) as chunks:
+            async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_raw())) as chunks:
                 async for chunk in chunks:
                     received += chunk
                     if len(received) > MAX_ANSWER_BYTES:
