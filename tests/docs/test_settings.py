@@ -44,7 +44,7 @@ def bounds(key: str) -> str:
 
 def default(key: str) -> str:
     value = SCHEMA[key]["default"]
-    if value is None or value == {}:
+    if value in (None, {}, []):
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
