@@ -24,7 +24,7 @@ from django.db import DatabaseError, OperationalError, router, transaction
 from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
 from hub.alerting.letters import DeadLetters
-from hub.alerting.message import Message
+from hub.alerting.message import Message, compose
 from hub.alerting.receivers.base import DeliveryError, Receiver, RefusedError
 from hub.alerting.records import DEAD, DELIVERED, WAITING, by_severity, clean, readable
 from hub.alerting.rows import moment
@@ -190,7 +190,7 @@ class Outbox:
         lives = AlertRecord.objects.filter(key__in=keys).order_by("pk").values_list("key", "values")
         curves = {key: tuple(value for _, value in values) for key, values in lives}
         memories = ReceiverMemory.objects.filter(incident=delivery.incident, receiver=delivery.receiver)
-        message = Message(notice=notice, curves=curves, page=self._page, site=self._site)
+        message = compose(notice, curves, self._page, self._site)
         return Claim(delivery, message, next(iter(memories.values_list("memory", flat=True)), {}))
 
     def _bury_unknown(self, names: Iterable[str], now: float) -> None:

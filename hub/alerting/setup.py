@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from hub.alerting.engine import Engine
 from hub.alerting.pack import INHIBITIONS, read_settings
 from hub.alerting.receivers.base import Receiver
+from hub.alerting.receivers.settings import read_plan, read_receivers
 from hub.alerting.sources import watched
 from hub.alerting.zones import local
 from hub.conf import Config
@@ -53,6 +54,17 @@ def read_setup(config: Config) -> Setup:
     """What the settings say; what they say wrongly is left out, and a system check tells of it."""
     metrics = watched(REGISTRY.pack())
     rules, _ = read_settings(config.rules, metrics)
+    receivers, _ = read_receivers(config)
+    plan, _ = read_plan(config, receivers)
     return Setup(
-        rules=tuple(rules), watched=metrics, routing=Routing([], []), retention=config.alert_retention_days * _DAY
+        rules=tuple(rules),
+        watched=metrics,
+        routing=plan.routing,
+        receivers=receivers,
+        last_resort=plan.last_resort,
+        inhibitions=plan.inhibitions,
+        maintenance=plan.maintenance,
+        retention=config.alert_retention_days * _DAY,
+        page=config.page_url or "",
+        site=config.site_name,
     )

@@ -17,7 +17,8 @@ from django.db.models import Count
 from msgspec import UNSET, UnsetType
 
 from hub.access import Rights
-from hub.alerting.actions import EVALUATOR, list_active, list_silences
+from hub.alerting.actions import list_active, list_silences
+from hub.alerting.store import EVALUATOR
 from hub.clock import Clock
 from hub.core.rules import FIRING, PENDING
 from hub.core.silences import EXPIRED

@@ -47,6 +47,7 @@ class Plan:
     """Who is told of what, what explains what, and when nobody is told."""
 
     routing: Routing
+    last_resort: tuple[str, ...]
     inhibitions: tuple[Inhibition, ...]
     maintenance: tuple[Maintenance, ...]
 
@@ -105,6 +106,7 @@ def read_plan(config: Config, receivers: Mapping[str, Receiver]) -> tuple[Plan, 
     last, wrong_last = _last_resort(config, receivers)
     plan = Plan(
         routing=Routing(routes if config.routes else usual_routes(receivers), last),
+        last_resort=last,
         inhibitions=(*INHIBITIONS, *inhibitions),
         maintenance=tuple(windows),
     )
