@@ -37,7 +37,7 @@ def expire(now: float, kept: float) -> bool:
         (SilenceRecord, ended.values_list("pk", flat=True)[:PORTION]),
         (ReceiverMemory, forgotten.values_list("pk", flat=True)[:PORTION]),
     )
-    return any([_delete(model, list(keys)) for model, keys in old])
+    return max(_delete(model, list(keys)) for model, keys in old)
 
 
 def _older(found: QuerySet[Any], column: str, before: datetime) -> tuple[type[Model], Iterable[Any]]:

@@ -19,10 +19,10 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django.setup()
 
-from hub.alerting.message import Message  # noqa: E402
-from hub.alerting.receivers.base import DeliveryError  # noqa: E402
-from tests.alerting.stage import Sink, Site, backlog, make_setup  # noqa: E402
-from tests.handclock import HandClock  # noqa: E402
+from hub.alerting.message import Message
+from hub.alerting.receivers.base import DeliveryError
+from tests.alerting.stage import Sink, Site, backlog, make_setup
+from tests.handclock import HandClock
 
 START = 1_000_000.0
 

@@ -44,7 +44,13 @@ def ann() -> Operator:
 def record(clock, tenant="acme", state="firing", severity="high", **given) -> AlertRecord:
     at = moment(clock.wall())
     labels = {"tenant": tenant, "rule": "crowded", "severity": severity}
-    fields = {"key": f"{tenant} {severity}", "rule": "crowded", "labels": labels, "threshold": 1.0, "summary": "many wait"}
+    fields = {
+        "key": f"{tenant} {severity}",
+        "rule": "crowded",
+        "labels": labels,
+        "threshold": 1.0,
+        "summary": "many wait",
+    }
     return AlertRecord.objects.create(
         **{**fields, "severity": severity, "tenant": tenant, "state": state, "since": at, "changed_at": at, **given}
     )

@@ -22,7 +22,9 @@ TENANTS = ("acme", "globex", "initech")
 SEVERITIES = ("critical", "low")
 #: How long each number stays, and the numbers of all tenants: well, wrong, or not there.
 STEPS = st.lists(
-    st.tuples(st.integers(1, 60), st.tuples(*[st.sampled_from([0.0, 50.0, None])] * len(TENANTS))), min_size=1, max_size=12
+    st.tuples(st.integers(1, 60), st.tuples(*[st.sampled_from([0.0, 50.0, None])] * len(TENANTS))),
+    min_size=1,
+    max_size=12,
 )
 CALM = 300
 

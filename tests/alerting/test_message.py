@@ -63,7 +63,8 @@ def test_a_runbook_may_be_a_path_of_the_page_s_own_host():
 
 
 @pytest.mark.parametrize(
-    "given", ["javascript:alert(1)", "data:text/html,x", "https://a b", 'https://a"b', "//evil", "", "https://[", "x" * 9]
+    "given",
+    ["javascript:alert(1)", "data:text/html,x", "https://a b", 'https://a"b', "//evil", "", "https://[", "x" * 9],
 )
 def test_other_addresses_are_no_links(given):
     assert "" == address(given)

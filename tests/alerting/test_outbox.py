@@ -107,9 +107,7 @@ def test_a_receiver_is_handed_what_it_remembers_of_the_incident(outbox, sink, cl
         post(clock, number)
     post(clock, incident="other")
     send(outbox)
-    assert {("i", 1): {}, ("i", 2): {"number": 1}, ("other", 1): {}} == dict(
-        zip(sink.told, sink.memories, strict=True)
-    )
+    assert {("i", 1): {}, ("i", 2): {"number": 1}, ("other", 1): {}} == dict(zip(sink.told, sink.memories, strict=True))
 
 
 # --- what does not ------------------------------------------------------------------------------------------------

@@ -81,9 +81,7 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 
 async def events(node: Node) -> list[tuple[str, str, dict]]:
     entries = [entry.payload for entry in await node.bus.read(0)]
-    return [
-        (one["kind"], one["tenant"], one["details"]) for one in entries if one["kind"].startswith("alert.")
-    ]
+    return [(one["kind"], one["tenant"], one["details"]) for one in entries if one["kind"].startswith("alert.")]
 
 
 # --- the whole way ------------------------------------------------------------------------------------------------

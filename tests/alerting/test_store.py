@@ -16,7 +16,10 @@ NOW = 1_800_000_000.0
 
 def alert(state: str, key: str = "k", **given) -> Alert:
     labels = {"tenant": "acme", "consumer": "chat", "rule": "crowded", "severity": "high"}
-    times = {"fired_at": NOW if state in (FIRING, RESOLVED) else None, "resolved_at": NOW if state == RESOLVED else None}
+    times = {
+        "fired_at": NOW if state in (FIRING, RESOLVED) else None,
+        "resolved_at": NOW if state == RESOLVED else None,
+    }
     figures = {"value": 12.0, "worst": 14.0, "threshold": 10.0, "summary": "acme: 12 wait", "since": NOW - 5}
     names = {"key": key, "rule": "crowded", "severity": "high", "labels": labels, "state": state}
     return Alert(**{**names, **times, **figures, **given})

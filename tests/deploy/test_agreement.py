@@ -61,7 +61,10 @@ def scraped(trial: Trial, steps: int):
     quiet = int(before(trial) / trial.step)
     for script in trial.scripts:
         metric = script.metric
-        labels = {**PROCESS, **{label_name(one): value for one, value in zip(metric.labels, script.values, strict=True)}}
+        labels = {
+            **PROCESS,
+            **{label_name(one): value for one, value in zip(metric.labels, script.values, strict=True)},
+        }
         samples = [script.sample(step) for step in range(steps)]
         if metric.kind == GAUGE:
             name = "hub_info" if metric.name == NODE_UP else metric.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hub.alerting.actions import EVALUATOR
+from hub.alerting.store import EVALUATOR
 from hub.models import AlertChange, AlertRecord, Delivery, Evaluator
 
 BEGIN = 1_800_001_000.0

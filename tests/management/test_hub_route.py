@@ -39,7 +39,9 @@ def test_it_says_who_would_be_told_and_why(capsys):
     assert "At 2026-11-21 03:00:00 UTC:" == lines[0]
     assert "     demo: tenant~\"demo*\" does not match: tenant is 'acme'" == lines[1]
     assert '  -> urgent: severity="critical" matches; the next ones are tried too' == lines[2]
-    assert lines[3].startswith("       pager: after 250 ms; news every 1 min, again every 30 min until acknowledged; one")
+    assert lines[3].startswith(
+        "       pager: after 250 ms; news every 1 min, again every 30 min until acknowledged; one"
+    )
     assert "mail: if nobody acknowledges for 15 min" in lines[4]
     assert "mail: after 250 ms, held until Mon,Tue,Wed,Thu,Fri 09:00-17:00 Europe/Berlin" in lines[6]
     assert "Told: pager, mail." == lines[-1]

@@ -88,7 +88,7 @@ class Webhook:
 class _Handler(BaseHTTPRequestHandler):
     webhook: Webhook
 
-    def do_POST(self) -> None:  # noqa: N802 - the name is http.server's
+    def do_POST(self) -> None:
         self.webhook.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(200)
         self.end_headers()

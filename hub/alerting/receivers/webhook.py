@@ -57,7 +57,9 @@ class Webhook:
     ) -> None:
         self.name, self.per_minute = name, options.per_minute
         self._options, self._clock = options, clock
-        self._http = Http(tuple(one for one in (options.url, options.secret, options.token) if one is not None), timeout)
+        self._http = Http(
+            tuple(one for one in (options.url, options.secret, options.token) if one is not None), timeout
+        )
 
     def deliver(self, message: Message, memory: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - the contract's
         """See the contract; there is nothing to remember."""

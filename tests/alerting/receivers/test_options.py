@@ -8,13 +8,16 @@ from hub.alerting.receivers.options import Address, basic, decode
 from hub.core.redaction import Secret
 
 
-@pytest.mark.parametrize("given", ["https://example.com", "http://127.0.0.1:9093/am", " https://user:pw@example.com/a?b=c "])
+@pytest.mark.parametrize(
+    "given", ["https://example.com", "http://127.0.0.1:9093/am", " https://user:pw@example.com/a?b=c "]
+)
 def test_an_address(given):
     assert Address(given.strip()) == decode(Address, given)
 
 
 @pytest.mark.parametrize(
-    "given", ["", " ", "example.com", "ftp://example.com", "https://", "https://a b", "https://[", "https://a\r\nb", 7, None]
+    "given",
+    ["", " ", "example.com", "ftp://example.com", "https://", "https://a b", "https://[", "https://a\r\nb", 7, None],
 )
 def test_what_is_no_address_is_refused_and_not_shown(given):
     with pytest.raises(ValueError, match="Expected") as caught:

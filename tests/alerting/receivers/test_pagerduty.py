@@ -19,7 +19,13 @@ def pair():
 
 @pytest.mark.parametrize(
     ("kind", "state"),
-    [(FIRED, "triggered"), (CHANGED, "triggered"), (REPEATED, "triggered"), (ACKNOWLEDGED, "acknowledged"), (OVER, "resolved")],
+    [
+        (FIRED, "triggered"),
+        (CHANGED, "triggered"),
+        (REPEATED, "triggered"),
+        (ACKNOWLEDGED, "acknowledged"),
+        (OVER, "resolved"),
+    ],
 )
 def test_an_incident_goes_through_its_states(pair, kind, state):
     pair.receiver.deliver(message(), {})

@@ -43,7 +43,10 @@ def test_what_a_tenant_is_called_is_markup_nowhere():
     payload = blocks_of(evil())
     assert [] == slack_flaws(payload)
     marked = [
-        element["text"] for block in payload["blocks"] for element in block.get("elements", []) if element["type"] == "mrkdwn"
+        element["text"]
+        for block in payload["blocks"]
+        for element in block.get("elements", [])
+        if element["type"] == "mrkdwn"
     ]
     assert marked
     assert not [text for text in marked if "evil" in text or "bold" in text]
@@ -111,7 +114,9 @@ def test_what_passes_is_tried_again(bot, code):
     assert (DeliveryError, 30.0) == (type(caught.value), caught.value.retry_after)
 
 
-@pytest.mark.parametrize("code", ["invalid_auth", "channel_not_found", "not_in_channel", "missing_scope", "is_archived"])
+@pytest.mark.parametrize(
+    "code", ["invalid_auth", "channel_not_found", "not_in_channel", "missing_scope", "is_archived"]
+)
 def test_what_never_will_arrive_is_refused(bot, code):
     bot.server.next = [answer_json({"ok": False, "error": code})]
     with pytest.raises(RefusedError, match=f"chat.postMessage: {code}"):
