@@ -108,7 +108,7 @@ def trouble(server: Server) -> Iterator[None]:
 
         def customer(tenant: str, consumer: str, **options: Any) -> ClientConnection:
             url = f"{server.ws_url}/shop/{tenant}/{consumer}/"
-            return stack.enter_context(connect(url, close_timeout=1, compression=None, **options))
+            return stack.enter_context(connect(url, close_timeout=1, compression=None, ping_interval=None, **options))
 
         # Without a queue for what nobody reads, it stays where it is.
         asleep = customer("globex", "prices", max_queue=1)
