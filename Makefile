@@ -124,7 +124,13 @@ check: install  ## Everything that finds faults without running: linters, types,
 	$(BIN)/lint-imports --no-logo
 	$(CLEAN_ENV) $(BIN)/python manage.py makemigrations --check --dry-run
 	$(CLEAN_ENV) $(BIN)/python manage.py hub_wire --check
+	$(CLEAN_ENV) $(BIN)/python -m scripts.validate_deploy
 	@$(NPM) run check
+
+.PHONY: deploy-files
+deploy-files: install  ## Write anew what is made in deploy/: rules for Prometheus, inhibitions, dashboards
+	@$(CLEAN_ENV) $(BIN)/python manage.py hub_prometheus_rules --alertmanager deploy/alertmanager/alertmanager.yml
+	@$(BIN)/python -m scripts.dashboards
 
 .PHONY: format
 format: install  ## Put the code in order: ruff's formatter and its safe fixes, the page's formatter

@@ -19,6 +19,7 @@ from benchmarks.machine import Machine, describe_machine
 from benchmarks.memory import measure_memory
 from benchmarks.presence import measure_presence
 from benchmarks.report import make_json, render_machine, render_measurement, render_verdicts
+from benchmarks.rules import measure_rules
 from benchmarks.scrape import measure_scrape
 from benchmarks.servers import ServerKind
 from benchmarks.throughput import Effort, Workload, measure_throughput
@@ -34,6 +35,7 @@ class What(StrEnum):
     SCRAPE = "scrape"
     MEMORY = "memory"
     PRESENCE = "presence"
+    RULES = "rules"
     DETECTORS = "detectors"
     FLAGS = "flags"
 
@@ -51,6 +53,7 @@ class Scale:
     presence_rounds: int
     presence_minutes: int
     beating: tuple[int, float]
+    rules_rounds: int
     detectors: Effort
     idle: tuple[int, float]
     layer_messages: int
@@ -59,12 +62,12 @@ class Scale:
 
 WHOLE = Scale(
     Effort(1.0, 5), accounting_pairs=10_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=2,
-    presence_rounds=3, presence_minutes=2, beating=(8_000, 20.0),
+    presence_rounds=3, presence_minutes=2, beating=(8_000, 20.0), rules_rounds=5,
     detectors=Effort(0.5, 5), idle=(1_000, 20.0), layer_messages=2_000, storm=(10_000, 60.0),
 )  # fmt: skip
 QUICK = Scale(
     Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=1_000, memory_rounds=1,
-    presence_rounds=1, presence_minutes=1, beating=(2_000, 4.0),
+    presence_rounds=1, presence_minutes=1, beating=(2_000, 4.0), rules_rounds=1,
     detectors=Effort(0.2, 1), idle=(200, 3.0), layer_messages=500, storm=(1_000, 6.0),
 )  # fmt: skip
 
@@ -84,6 +87,7 @@ class Run:
             What.SCRAPE: self._measure_scrape,
             What.MEMORY: self._measure_memory,
             What.PRESENCE: self._measure_presence,
+            What.RULES: self._measure_rules,
             What.FLAGS: self._measure_flags,
         }
         if what is What.DETECTORS:
@@ -111,6 +115,9 @@ class Run:
         return measure_presence(
             self.kinds, self.machine, scale.presence_rounds, scale.presence_minutes, scale.beating, self.client
         )
+
+    def _measure_rules(self) -> Measurement:
+        return measure_rules(self.machine, self.scale.rules_rounds)
 
     def _measure_detectors(self) -> Iterator[Measurement]:
         scale, machine = self.scale, self.machine

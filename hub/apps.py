@@ -18,6 +18,8 @@ class HubConfig(AppConfig):
             checks,  # noqa: F401 - registers the system checks
             presence,
         )
+        from hub.alerting import checks as rule_checks  # noqa: F401, PLC0415 - registers another one
+        from hub.alerting import service as alerting  # noqa: PLC0415
         from hub.conf import config  # noqa: PLC0415
         from hub.feed import service as feed  # noqa: PLC0415
         from hub.fleet import roster  # noqa: PLC0415
@@ -35,6 +37,7 @@ class HubConfig(AppConfig):
         on_new_node(node_layers.attach)
         for builder in (node_presence.attach, fleet.attach, roster.attach, presence.attach, feed.attach):
             on_new_node(builder)
+        on_new_node(alerting.attach)
         on_new_node(slowness.attach)
         on_first_call(instrument_layers)
         on_first_call(ensure_node)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_network
 from typing import Annotated, Any
+from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 from django.utils.module_loading import import_string
@@ -23,12 +24,23 @@ Count = Annotated[int, Meta(ge=1, le=10_000_000)]
 ReadAhead = Annotated[int, Meta(ge=1, le=4096)]
 Bytes = Annotated[int, Meta(ge=1024, le=1 << 34, extra={"unit": "bytes"})]
 Grace = Annotated[float, Meta(ge=0, le=600, extra={"unit": "seconds"})]
+Days = Annotated[float, Meta(gt=0, le=3650, extra={"unit": "days"})]
 Milliseconds = Annotated[float, Meta(gt=0, le=3_600_000, extra={"unit": "ms"})]
 Path = Annotated[str, Meta(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=200)]
+Page = Annotated[str, Meta(pattern=r"^https?://[^\s\"'<>`{}|\\^]+$", max_length=500)]
+#: What stands in place of a value that the environment has: ``env:SLACK_WEBHOOK_URL``.
+FROM_ENVIRONMENT = "env:"
 
 
 def _setting(help_text: str, *, env: str | None = None) -> Meta:
     return Meta(description=help_text, extra_json_schema={"env": env} if env else None)
+
+
+class Receivers(dict[str, Any]):
+    """Receivers by name, with what stands in the environment filled in. Its ``repr`` shows no more than the names."""
+
+    def __repr__(self) -> str:
+        return f"<receivers {', '.join(map(repr, self))}>" if self else "{}"
 
 
 class Config(Struct, frozen=True, kw_only=True, rename="upper"):
@@ -70,6 +82,24 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     event_retention: Annotated[Count, _setting("Events kept for operators that resume.")] = 10_000
     event_retention_seconds: Annotated[Seconds, _setting("How long events are kept.")] = 3600.0
     history_bytes: Annotated[Bytes, _setting("Memory for the history of one process.")] = 64 << 20
+    alerts: Annotated[bool, _setting("Off: no rule is evaluated and nobody is told.")] = True
+    alert_retention_days: Annotated[Days, _setting("How long alerts, messages and what operators did are kept.")] = 30.0
+    rules: Annotated[
+        dict[str, Any], _setting("Alert rules by name: changes to the pack's, false to turn one off, or own ones.")
+    ] = {}
+    receivers: Annotated[
+        dict[str, Any], _setting("Who is told of alerts, by name; a value 'env:NAME' is a variable's.")
+    ] = Receivers()
+    routes: Annotated[list[Any], _setting("Which alerts each receiver is told of, in order; none: by severity.")] = []
+    last_resort: Annotated[
+        tuple[str, ...] | None, _setting("Receivers of alerts that no route fits; default all but pagers.")
+    ] = None
+    maintenance: Annotated[list[Any], _setting("Hours in which nobody is told of some alerts.")] = []
+    inhibitions: Annotated[list[Any], _setting("Which alerts explain others, besides the pack's own.")] = []
+    page_url: Annotated[Page | None, _setting("Address of the operator page, for links in messages.")] = None
+    site_name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=100)], _setting("What messages call this deployment.")
+    ] = "Channels Hub"
     feed_path: Annotated[Path, _setting("Path of the operator feed, as the page's browser sees it.")] = "/ws/ops/"
     feed_heartbeat: Annotated[Seconds, _setting("Longest silence of the operator feed.")] = 10.0
     feed_rights_interval: Annotated[Seconds, _setting("How often an operator's rights are checked again.")] = 15.0
@@ -108,6 +138,10 @@ def environment_name(field: str) -> str:
 
 
 ENVIRONMENT = {name: environment_name(name) for name in Config.__struct_fields__}
+#: Variables that make a receiver each where ``RECEIVERS`` is not given: its kind, and which of its options they are.
+RECEIVER_VARIABLES = {"SLACK_WEBHOOK_URL": ("slack", "url"), "PAGERDUTY_ROUTING_KEY": ("pagerduty", "routing_key")}
+#: Settings that may hold what nobody should read.
+_HIDDEN = ("metrics_token", "receivers")
 #: What a switch may say in the environment.
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Config)}
@@ -135,14 +169,38 @@ def read(given: object, environ: Mapping[str, str]) -> tuple[Config, list[Proble
             place, value = f"HUB[{name.upper()!r}]", given[name.upper()]
         elif ENVIRONMENT[name] in environ:
             place, value = ENVIRONMENT[name], _from_text(name, environ[ENVIRONMENT[name]])
+        elif name == "receivers":
+            place, value = "HUB['RECEIVERS']", _named_receivers(environ)
         else:
             continue
         try:
             values[name] = _convert(name, value)
+            if name == "receivers":
+                values[name] = Receivers(_filled(values[name], environ))
         except (msgspec.ValidationError, ValueError) as error:
             problems.append(_invalid(place, name, value, str(error)))
     problems += _contradictions(values)
     return Config(**values), problems
+
+
+def _named_receivers(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The receivers of those who name none: one for each variable that is known everywhere."""
+    return {
+        kind: {"type": kind, option: f"{FROM_ENVIRONMENT}{name}"}
+        for name, (kind, option) in RECEIVER_VARIABLES.items()
+        if environ.get(name, "").strip()
+    }
+
+
+def _filled(value: Any, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """A value with the environment's in place of ``env:NAME``; what the environment has not stays as it is."""
+    if isinstance(value, Mapping):
+        return {key: _filled(one, environ) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_filled(one, environ) for one in value]
+    if isinstance(value, str) and value.startswith(FROM_ENVIRONMENT):
+        return environ.get(value.removeprefix(FROM_ENVIRONMENT), "").strip() or value
+    return value
 
 
 def _contradictions(values: dict[str, Any]) -> list[Problem]:
@@ -166,9 +224,18 @@ def _from_text(name: str, text: str) -> object:
     kind = str(_TYPES[name])
     if "tuple" in kind and (text.strip() or "None" not in kind):
         return [part.strip() for part in text.split(",") if part.strip()]
+    if "dict" in kind or "list" in kind:
+        return _from_json(text) if text.strip() else {} if "dict" in kind else []
     if "bool" in kind:
         return _SWITCHES.get(text.strip().lower(), text)
     return text if text.strip() else None
+
+
+def _from_json(text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
 
 
 def _convert(name: str, value: object) -> object:
@@ -199,21 +266,32 @@ def _unknown(key: object) -> Problem:
 
 
 def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
-    shown = "a hidden value" if "token" in name else repr(value)
+    shown = "a hidden value" if name in _HIDDEN else repr(value)
     field_type = str(_TYPES[name])
     remedy = f"The default is {getattr(Config(), name)!r}."
     if "bool" in field_type:
         remedy = f"Write True or False, in the environment 1 or 0; the default is {getattr(Config(), name)}."
+    elif "dict" in field_type:
+        remedy = "Write a dictionary by name, in the environment as JSON; the default is empty."
+    elif "list" in field_type:
+        remedy = "Write a list of dictionaries, in the environment as JSON; the default is empty."
     elif "seconds" in field_type:
         remedy = (
             f"Give a number of seconds between 0 and {_TYPES[name].__metadata__[0].le}, without a unit; the default is"
             f" {getattr(Config(), name)}."
         )
+    elif "'days'" in field_type:
+        remedy = f"Give a number of days between 0 and 3650; the default is {getattr(Config(), name):g}."
     elif "'ms'" in field_type:
         remedy = f"Give a number of milliseconds, without a unit; the default is {getattr(Config(), name)}."
     elif "bytes" in field_type:
         remedy = f"Give a number of bytes of at least 1024, without a unit; the default is {getattr(Config(), name)}."
     return Problem(place, f"{place} is {shown}: {reason}", remedy)
+
+
+def proxy_for(scheme: str, host: str) -> str | None:
+    """The proxy through which this machine reaches a host, as ``HTTPS_PROXY`` and ``NO_PROXY`` say; None: none."""
+    return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
 @cache

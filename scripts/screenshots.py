@@ -5,7 +5,7 @@ Take the screenshots of README and docs: a real site, the demo's traffic, a real
 """
 
 # A script: it stands by itself, prints, and starts what it takes pictures of.
-# ruff: noqa: ANN401, INP001, S603, T201
+# ruff: noqa: ANN401, S603, T201
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A shop in trouble, to take pictures of: consumers that are slow or lose messages, beside the stand-alone site."""
 
 # Each does the wrong thing on purpose; the methods are Channels' own, with its signatures and contracts.
-# ruff: noqa: ANN401, ARG002, D102, INP001, S311, TID251
+# ruff: noqa: ANN401, ARG002, D102, S311, TID251
 
 from __future__ import annotations
 

@@ -183,6 +183,51 @@ def test_a_tenant_rule_that_can_be_called():
     assert read({"TENANT": f"{__name__}.tenant_rule"}, {})[0].tenant == f"{__name__}.tenant_rule"
 
 
+@pytest.mark.parametrize("value", [["layer_filling"], "layer_filling", 5, True, None, {5: False}])
+def test_rules_are_a_dictionary_by_name(value):
+    problem = only_problem({"RULES": value})
+    assert ("RULES" in problem.message, "dictionary" in problem.hint) == (True, True)
+
+
+def test_rules_stand_in_the_environment_as_json():
+    settings, problems = read({}, {"HUB_RULES": '{"layer_filling": false, "handler_errors": {"above": 20}}'})
+    assert ({"layer_filling": False, "handler_errors": {"above": 20}}, []) == (settings.rules, problems)
+    assert (DEFAULTS, []) == read({}, {"HUB_RULES": " "})
+    assert "'{layer'" in only_problem({}, {"HUB_RULES": "{layer"}).message
+
+
+@pytest.mark.parametrize("key", ["ROUTES", "MAINTENANCE", "INHIBITIONS"])
+def test_lists_of_dictionaries_stand_in_the_environment_as_json(key):
+    settings, problems = read({}, {f"HUB_{key}": '[{"name": "a"}]'})
+    assert ([{"name": "a"}], []) == (getattr(settings, key.lower()), problems)
+    assert (DEFAULTS, []) == read({}, {f"HUB_{key}": ""})
+    problem = only_problem({key: {"name": "a"}})
+    assert ("list of dictionaries" in problem.hint, "JSON" in problem.hint) == (True, True)
+
+
+def test_receivers_take_values_from_the_environment_and_show_nothing():
+    given = {"ops": {"type": "email", "to": ["env:MAIL", "b@example.com"], "port": 25, "user": "env:MISSING"}}
+    settings, problems = read({"RECEIVERS": given}, {"MAIL": " a@example.com "})
+    assert [] == problems
+    assert {"type": "email", "to": ["a@example.com", "b@example.com"], "port": 25, "user": "env:MISSING"} == (
+        settings.receivers["ops"]
+    )
+    assert "a@example.com" not in repr(settings)
+    assert "a@example.com" not in only_problem({"RECEIVERS": ["a@example.com"]}).message
+
+
+def test_a_last_resort_of_nobody_is_not_none():
+    assert [(), None, ("a", "b")] == [
+        read(given, environ)[0].last_resort
+        for given, environ in (({"LAST_RESORT": []}, {}), ({}, {}), ({}, {"HUB_LAST_RESORT": "a, b"}))
+    ]
+
+
+@pytest.mark.parametrize("value", ["hub.example.com", "/hub/", "javascript:alert(1)", "https://a b", 'https://a"b', ""])
+def test_the_page_has_a_whole_address(value):
+    assert "PAGE_URL" in only_problem({"PAGE_URL": value}).message
+
+
 def test_one_wrong_value_spoils_no_other():
     settings, problems = read({"INBOX": False, "SWEEP_INTERVAL": "x", "FEED_CLIENTS": 3, "WAT": 1}, {})
     assert (False, 1.0, 3) == (settings.inbox, settings.sweep_interval, settings.feed_clients)

@@ -24,7 +24,18 @@ const now = () => Date.now() / 1000;
 
 // --- numbers -------------------------------------------------------------------------------------------------------
 
-const TOPICS = ["totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics"];
+const TOPICS = [
+  "totals",
+  "consumers",
+  "presence",
+  "slow",
+  "dropped",
+  "layers",
+  "alerts",
+  "silences",
+  "nodes",
+  "metrics",
+];
 const KINDS = ["chat.consumers.ChatConsumer", "market.ticker.TickerConsumer", "fleet.telemetry.TelemetryConsumer"];
 const OLD = "legacy.consumers.LegacyNotificationsConsumer";
 const TENANTS = ["acme", "globex", "initech", "umbrella", ""];
@@ -286,11 +297,96 @@ function layers(hub) {
   ];
 }
 
+// --- alerts ----------------------------------------------------------------------------------------------------------
+
+const ALERTS = [
+  alert("loop_blocked", "critical", "", [0.5, 3.1, "seconds"], "The event loop of web-1 was blocked for 3.1 s"),
+  alert("handler_errors", "high", "acme", [10, 41, "exceptions"], "41 exceptions left ChatConsumer for acme in 5 min"),
+  alert("frames_dropped", "high", "globex", [0, 12, "messages"], "12 messages of TickerConsumer were lost for globex"),
+  alert("latency_medium", "medium", "initech", [1, 1.4, "seconds"], "95 % took up to 1.4 s"),
+];
+
+function alert(rule, severity, tenant, [threshold, value, unit], summary) {
+  const labels = { rule, severity, ...(tenant && { tenant, consumer: KINDS[0] }) };
+  const figures = { threshold, value, worst: value * 1.2, unit };
+  const care = { muted: "", acknowledged_by: "", acknowledged_at: null };
+  const words = { summary, action: "Look at the newest events of this consumer.", runbook: "https://wiki.example/hub" };
+  return { key: `${rule}/${tenant}`, rule, severity, labels, tenant, ...figures, ...care, ...words };
+}
+
+function lives(hub) {
+  return ALERTS.map((one, index) => {
+    const since = hub.startedAt + 300 * index;
+    const state = index === 3 ? "pending" : "firing";
+    const silence = hub.silences.find((each) => matches(each.matchers, one));
+    const care = { ...(hub.care.get(one.key) ?? {}), muted: silence ? `silenced by ${silence.id}` : "" };
+    return { ...one, ...care, id: 50 + index, state, since, fired_at: index === 3 ? null : since, resolved_at: null };
+  });
+}
+
+function alerts(hub, tenant) {
+  const rows = hub.items.length === 0 ? [] : lives(hub).filter((row) => mayKnow(row, tenant));
+  const countOf = (state) => rows.filter((row) => row.state === state).length;
+  return { rows, firing: countOf("firing"), pending: countOf("pending"), evaluated: true };
+}
+
+const matches = (matchers, row) =>
+  matchers.split(",").every((each) => {
+    const [label, value] = each.split("=").map((part) => part.trim().replaceAll('"', ""));
+    return (row.labels[label] ?? "") === value;
+  });
+
+/** What is asked and done about alerts; what returns nothing is answered by a result. */
+const DESK = {
+  acknowledge: (hub, { key }) => void hub.care.set(key, { acknowledged_by: "ops", acknowledged_at: now() }),
+  unacknowledge: (hub, { key }) => void hub.care.delete(key),
+  silence: (hub, { matchers, why, seconds }) => {
+    const when = { starts_at: now(), ends_at: now() + seconds, state: "active" };
+    hub.silences = [...hub.silences, { id: String(hub.id++), matchers, tenant: "", by: "ops", why, ...when }];
+  },
+  end_silence: (hub, { id }) => {
+    hub.silences = hub.silences.filter((each) => each.id !== id);
+  },
+  preview_silence: (hub, { matchers }) => {
+    const found = lives(hub).filter((row) => matches(matchers, row));
+    return { type: "preview", alerts: found, total: found.length };
+  },
+  list_alerts: (hub) => {
+    const over = { state: "resolved", resolved_at: now() - 600 };
+    return { type: "alerts", alerts: lives(hub).map((row) => ({ ...row, id: row.id - 40, ...over })), next: null };
+  },
+  show_alert: (hub, { id }) => {
+    const found = lives(hub).find((row) => row.id === id || row.id - 40 === id);
+    if (found === undefined) throw new Error(`there is no alert ${id}`);
+    const at = Array.from({ length: 60 }, (_, index) => now() - 300 + 5 * index);
+    const values = at.map((moment) => found.value * (0.7 + 0.3 * wave(moment, 180)));
+    const told = { receiver: "slack", kind: "fired", state: "delivered", attempts: 1, error: "" };
+    return {
+      type: "alert",
+      alert: { ...found, id },
+      curve: { at, values },
+      changes: [{ at: found.since, kind: "firing", by: "", value: found.value, detail: "" }],
+      deliveries: [{ ...told, created_at: found.since + 10, delivered_at: found.since + 10.4 }],
+    };
+  },
+};
+
+function atDesk(hub, message) {
+  try {
+    const answer = DESK[message.type](hub, message);
+    return { at: now(), ...(answer ?? { type: "result", ok: true }), ref: message.ref };
+  } catch (error) {
+    return { type: "result", ref: message.ref, ok: false, error: { code: "invalid", message: error.message } };
+  }
+}
+
 // --- one run of a hub ----------------------------------------------------------------------------------------------
 
 function boot(items, startedAt, withPast) {
   const epoch = Math.random().toString(16).slice(2, 10);
   const hub = { epoch, id: 0, startedAt, items, events: [], clients: new Set(), quiet: false };
+  hub.care = new Map();
+  hub.silences = [];
   hub.crowd = crowd(items.length === 0 ? 0 : Number(flags.members));
   hub.cursor = () => `${epoch}-${hub.id}`;
   emit(hub, { kind: "node.started", severity: "info", details: { version: "0.1.0" } });
@@ -417,6 +513,8 @@ function part(hub, topic, tenant) {
   if (topic === "slow") return { ...head, slow: slow(hub, tenant) };
   if (topic === "dropped") return { ...head, dropped: dropped(hub, tenant) };
   if (topic === "layers") return { ...head, layers: layers(hub) };
+  if (topic === "alerts") return { ...head, alerts: alerts(hub, tenant) };
+  if (topic === "silences") return { ...head, silences: hub.silences };
   if (topic === "nodes") return { ...head, nodes: nodes(hub) };
   return { ...head, metrics: metrics(hub) };
 }
@@ -524,7 +622,7 @@ function serve(socket) {
     cadence: 1,
     cadences: [1, 5, 15],
     heartbeat_interval: 10,
-    permissions: { operator: "ops", view: true, operate: false, tenants: null },
+    permissions: { operator: "ops", view: true, operate: true, tenants: null },
   });
 }
 
@@ -533,6 +631,7 @@ function answer(client, message) {
   if (message.type === "heartbeat")
     return client.send({ type: "heartbeat", at: now(), cursor: hub.cursor(), echo: message.sent_at });
   if (message.type === "list_members") return client.send(members(hub, message));
+  if (message.type in DESK) return client.send(atDesk(hub, message));
   if (message.type === "resume") {
     client.resume = message.cursor;
     return client.send({ type: "result", ref: message.ref ?? null, ok: true });

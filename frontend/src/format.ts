@@ -68,6 +68,16 @@ export function age(seconds: number): string {
 /** How long ago something was. */
 export const ago = (seconds: number) => (seconds < 1 ? "just now" : `${age(seconds)} ago`);
 
+/** A rule's number: by its unit, as the hub itself writes it. */
+export function figure(value: Maybe, unit: string): string {
+  if (value == null) return UNKNOWN;
+  if (unit === "ratio") return `${significant.format(100 * value)} %`;
+  if (unit === "times") return `${significant.format(value)} times`;
+  if (unit === "seconds") return duration(value);
+  const [what = "", per = ""] = unit.split(/ (.*)/);
+  return `${quantity(value)} ${value === 1 ? what.replace(/s$/, "") : what} ${per}`.trimEnd();
+}
+
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
 export function bytes(value: Maybe): string {

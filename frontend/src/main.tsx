@@ -1,9 +1,12 @@
+import "./alerts.css";
 import "./dropped.css";
 import "./slow.css";
 import "./style.css";
+import { effect } from "@preact/signals";
 import { render } from "preact";
 import { browserEnvironment } from "./feed/environment";
 import { Feed } from "./feed/feed";
+import { AlertDesk, alertInHash, hashOf } from "./store/alerts";
 import { Hub, onFrame } from "./store/hub";
 import { Roster } from "./store/roster";
 import { App } from "./views/App";
@@ -19,9 +22,25 @@ function sendToLogin(logIn: () => void): void {
   logIn();
 }
 
+/** The open alert stands in the address, so that it can be passed on; and the other way round. */
+function followHash(desk: AlertDesk): void {
+  const follow = () => {
+    const id = alertInHash(location.hash);
+    if (id !== null && id !== desk.opened.value) desk.open(id);
+  };
+  follow();
+  window.addEventListener("hashchange", follow);
+  effect(() => {
+    const id = desk.opened.value;
+    if (id !== null) history.replaceState(null, "", hashOf(id));
+    else if (alertInHash(location.hash) !== null) history.replaceState(null, "", location.pathname + location.search);
+  });
+}
+
 function start(root: HTMLElement): void {
   const { feed: path = "/ws/ops/", user = "", login = "", logout = "", csrf = "", version = "" } = root.dataset;
-  const logIn = () => location.assign(`${login}?next=${encodeURIComponent(location.pathname)}`);
+  // What is behind the # goes along: who follows a link to an alert may have to log in first.
+  const logIn = () => location.assign(`${login}?next=${encodeURIComponent(location.pathname)}${location.hash}`);
   const environment = browserEnvironment();
   const hub = new Hub(onFrame, environment.now);
   const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -45,18 +64,24 @@ function start(root: HTMLElement): void {
     },
   });
   const roster = new Roster(hub, (query) => feed.listMembers(query));
+  const desk = new AlertDesk(hub, (request) => feed.request(request));
   const selectTenant = (tenant: string | null) => {
     hub.wanted.value = tenant;
     feed.subscribe({ tenant });
   };
   applyTheme(document.documentElement);
   setInterval(() => hub.tick(), 1000);
-  setInterval(() => roster.look(environment.now()), 250);
+  setInterval(() => {
+    roster.look(environment.now());
+    desk.look(environment.now());
+  }, 250);
+  followHash(desk);
   render(
     <App
       page={{
         hub,
         roster,
+        desk,
         user,
         version,
         logout: { action: logout, csrf },

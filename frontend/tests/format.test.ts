@@ -17,6 +17,20 @@ test("counts", () => {
   ]);
 });
 
+test("a rule's figures are written as the hub writes them", () => {
+  const written = [[0.305, "ratio"], [3.04, "times"], [2.5, "seconds"], [1, "messages"], [1200, "messages"], [12, ""]];
+  expect(written.map(([value, unit]) => format.figure(Number(value), String(unit)))).toEqual([
+    "30.5 %",
+    "3.04 times",
+    "2.5 s",
+    "1 message",
+    "1,200 messages",
+    "12",
+  ]);
+  expect(format.figure(4.2, "messages a second")).toBe("4.2 messages a second");
+  expect(format.figure(null, "ratio")).toBe("–");
+});
+
 test("rates", () => {
   expect([0.01, 0.5, 9.9, 9.96, 1234.5].map(format.rate)).toEqual(["<0.1", "0.5", "9.9", "10", "1,235"]);
 });

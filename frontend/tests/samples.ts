@@ -1,5 +1,6 @@
 /** Messages as the server sends them, for tests to vary. */
 import type {
+  AlertRow,
   ConsumerRow,
   Drop,
   DroppedRow,
@@ -9,6 +10,7 @@ import type {
   LayerRow,
   MemberRow,
   PresenceRow,
+  SilenceRow,
   Totals,
 } from "../src/wire/types";
 
@@ -165,3 +167,46 @@ export function layerRow(changes: Partial<LayerRow> = {}): LayerRow {
     ...changes,
   };
 }
+
+export function alertRow(id: number, changes: Partial<AlertRow> = {}): AlertRow {
+  return {
+    id,
+    key: `key-${id}`,
+    rule: "handler_errors",
+    severity: "high",
+    labels: { rule: "handler_errors", severity: "high", consumer: "shop.consumers.Orders", tenant: "acme" },
+    tenant: "acme",
+    state: "firing",
+    since: 940,
+    fired_at: 970,
+    resolved_at: null,
+    value: 12,
+    worst: 14,
+    threshold: 10,
+    unit: "exceptions",
+    summary: `12 exceptions at Orders (${id})`,
+    action: "See the newest errors in the events.",
+    runbook: "",
+    muted: "",
+    acknowledged_by: "",
+    acknowledged_at: null,
+    ...changes,
+  };
+}
+
+export function silenceRow(id: string, changes: Partial<SilenceRow> = {}): SilenceRow {
+  return {
+    id,
+    matchers: 'tenant="acme"',
+    tenant: "acme",
+    starts_at: 900,
+    ends_at: 4600,
+    by: "ann",
+    why: "we know",
+    state: "active",
+    ...changes,
+  };
+}
+
+/** Asks nobody. */
+export const unanswered = () => new Promise<never>(() => {});

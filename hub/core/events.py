@@ -51,6 +51,10 @@ SEVERITY_BY_KIND = {
     "slow.closed": "info",
     "frames.dropped": "warning",
     "layer.filling": "warning",
+    "alert.pending": "info",
+    "alert.firing": "error",
+    "alert.resolved": "info",
+    "alert.acknowledged": "info",
 }
 
 

@@ -6,9 +6,12 @@ bearer token, a password or the query of a URL is replaced by its name in bracke
 """
 
 import re
+from collections.abc import Iterable
 
 #: The longest text that leaves the process, in characters.
 MAX_LENGTH = 300
+#: So many characters of a secret in a row give it away.
+_TELLING = 8
 #: What stands this near to a cut may be half of something, in characters.
 _UNSURE = 100
 
@@ -45,3 +48,36 @@ def redact(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         line = pattern.sub(replacement, line)
     return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 1] + "…"
+
+
+class Secret:
+    """
+    What only its receiver may see: no ``repr``, no error and no traceback with local variables shows it.
+
+    Attributes:
+        value: The text itself.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def gives_away(text: str, secrets: Iterable[Secret]) -> bool:
+    """Whether a text contains a part of a secret that could be told from chance."""
+    return any(
+        secret.value[start : start + _TELLING] in text
+        for secret in secrets
+        if secret.value
+        for start in range(max(len(secret.value) - _TELLING + 1, 1))
+    )

@@ -29,7 +29,10 @@ from hub.node.node import current_node, ensure_node
 class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     """The operator feed; see `hub.feed.wire` for what is said and `hub.feed.session` for when."""
 
-    hub_message_types = ("subscribe", "resume", "list_members", "heartbeat")
+    hub_message_types = (
+        "subscribe", "resume", "list_members", "acknowledge", "unacknowledge", "silence", "preview_silence",
+        "end_silence", "list_alerts", "show_alert", "heartbeat",
+    )  # fmt: skip
     hub_presence = False
     # A name that no project configures: Channels then gives the consumer no layer, so that a full or broken
     # layer can't take the feed with it.
@@ -77,7 +80,7 @@ class OpsConsumer(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         config = instruments().config
         limits = Limits(buffer_events=config.feed_buffer_events, heartbeat=config.feed_heartbeat)
         self.operator = operator
-        self.session = Session(service.topics, operator.rights, subprotocol, limits, service.node.clock.monotonic())
+        self.session = Session(service.topics, operator, subprotocol, limits, service.node.clock.monotonic())
         self._service = service
         self.session.last_id = service.last_id
         self.session.send(self._hello(service, operator))

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from hub.core.snapshot import DropRow, LayerRow
-from hub.feed import wire
+from hub.feed import rows
 from hub.feed.members import rounded
 from hub.feed.told import Told
 from hub.fleet.view import ALL, FleetView, Row
@@ -16,7 +16,7 @@ ROWS, RECENT = 50, 20
 
 Scope = str | None
 Consumers = frozenset[str] | None
-NOTHING = wire.Dropped()
+NOTHING = rows.Dropped()
 
 
 class DroppedRows:
@@ -32,7 +32,7 @@ class DroppedRows:
         self._told = Told(NOTHING)
         self._gaps = Told(0)
 
-    def since(self, since: int, scope: Scope, consumers: Consumers) -> wire.Dropped | None:
+    def since(self, since: int, scope: Scope, consumers: Consumers) -> rows.Dropped | None:
         """What a scope has lost; None if it is what it was at the tick ``since``."""
         version, gaps = self._view.version, self._count_gaps()
         dropped = self._dropped(scope, consumers)
@@ -46,13 +46,13 @@ class DroppedRows:
     def _count_gaps(self) -> int:
         return sum(LayerRow(*packed).gaps for node in self._view.nodes.values() for packed in node.layers)
 
-    def _dropped(self, scope: Scope, consumers: Consumers) -> wire.Dropped:
+    def _dropped(self, scope: Scope, consumers: Consumers) -> rows.Dropped:
         """Everything but the gaps."""
-        rows = list(self._rows(scope, consumers))
-        rows.sort(key=lambda row: (row.rate or 0.0, row.last_at or 0.0, row.messages), reverse=True)
-        return wire.Dropped(reasons=_by_reason(rows), rows=rows[:ROWS], recent=self._recent(scope, consumers))
+        found = list(self._rows(scope, consumers))
+        found.sort(key=lambda row: (row.rate or 0.0, row.last_at or 0.0, row.messages), reverse=True)
+        return rows.Dropped(reasons=_by_reason(found), rows=found[:ROWS], recent=self._recent(scope, consumers))
 
-    def _rows(self, scope: Scope, consumers: Consumers) -> Iterator[wire.DroppedRow]:
+    def _rows(self, scope: Scope, consumers: Consumers) -> Iterator[rows.DroppedRow]:
         total = self._view.totals.get(scope)
         if total is None or not total.counts.lost:
             # As ever, one hopes: not worth a look at every row.
@@ -60,9 +60,9 @@ class DroppedRows:
         for (consumer, tenant), row in self._view.rows.items():
             if _shows(scope, consumers, tenant, consumer):
                 for reason, messages in row.counts.lost.items():
-                    yield wire.DroppedRow(consumer=consumer, tenant=tenant, **_numbers(row, reason, messages))
+                    yield rows.DroppedRow(consumer=consumer, tenant=tenant, **_numbers(row, reason, messages))
 
-    def _recent(self, scope: Scope, consumers: Consumers) -> list[wire.Drop]:
+    def _recent(self, scope: Scope, consumers: Consumers) -> list[rows.Drop]:
         found = [
             (DropRow(*packed), node.node)
             for node in self._view.nodes.values()
@@ -85,15 +85,15 @@ class LayerRows:
 
     def __init__(self, view: FleetView) -> None:
         self._view = view
-        self._told: Told[list[wire.LayerRow]] = Told([])
+        self._told: Told[list[rows.LayerRow]] = Told([])
 
-    def since(self, since: int, scope: Scope) -> list[wire.LayerRow] | None:
+    def since(self, since: int, scope: Scope) -> list[rows.LayerRow] | None:
         """The layers, the fullest first; None if they are what they were at the tick ``since``."""
         return self._told.since(since, scope, self._rows() if scope is ALL else [], self._view.version)
 
-    def _rows(self) -> list[wire.LayerRow]:
-        rows = [_layer(LayerRow(*packed), node.node) for node in self._view.nodes.values() for packed in node.layers]
-        return sorted(rows, key=lambda row: (-(row.fullest or 0.0), -(row.depth or 0), row.node, row.layer))
+    def _rows(self) -> list[rows.LayerRow]:
+        found = [_layer(LayerRow(*packed), node.node) for node in self._view.nodes.values() for packed in node.layers]
+        return sorted(found, key=lambda row: (-(row.fullest or 0.0), -(row.depth or 0), row.node, row.layer))
 
 
 def _shows(scope: Scope, consumers: Consumers, tenant: str, consumer: str) -> bool:
@@ -101,7 +101,7 @@ def _shows(scope: Scope, consumers: Consumers, tenant: str, consumer: str) -> bo
 
 
 def _numbers(row: Row, reason: str, messages: int) -> dict[str, Any]:
-    """The fields of `wire.ReasonRow`."""
+    """The fields of `rows.ReasonRow`."""
     rates, last_at = row.rates.lost, row.lost_at.get(reason)
     return {
         "reason": reason,
@@ -111,12 +111,12 @@ def _numbers(row: Row, reason: str, messages: int) -> dict[str, Any]:
     }
 
 
-def _by_reason(rows: list[wire.DroppedRow]) -> list[wire.ReasonRow]:
+def _by_reason(found: list[rows.DroppedRow]) -> list[rows.ReasonRow]:
     """Sums, the largest first; a rate of which a part is unknown is unknown."""
-    sums: dict[str, wire.ReasonRow] = {}
-    for row in rows:
+    sums: dict[str, rows.ReasonRow] = {}
+    for row in found:
         before = sums.get(row.reason)
-        sums[row.reason] = wire.ReasonRow(
+        sums[row.reason] = rows.ReasonRow(
             reason=row.reason,
             messages=row.messages + (before.messages if before else 0),
             rate=_plus(row.rate, before.rate if before else 0.0),
@@ -133,8 +133,8 @@ def _later(one: float | None, other: float | None) -> float | None:
     return one if other is None or (one is not None and one > other) else other
 
 
-def _drop(row: DropRow, node: str) -> wire.Drop:
-    return wire.Drop(
+def _drop(row: DropRow, node: str) -> rows.Drop:
+    return rows.Drop(
         reason=row.reason,  # type: ignore[arg-type]  # one of its literals
         consumer=row.consumer, tenant=row.tenant, node=node, since=round(row.since, 3), at=round(row.at, 3),
         messages=row.messages, group=row.group, channel=row.channel, channels=row.channels,
@@ -142,8 +142,8 @@ def _drop(row: DropRow, node: str) -> wire.Drop:
     )  # fmt: skip
 
 
-def _layer(row: LayerRow, node: str) -> wire.LayerRow:
-    return wire.LayerRow(
+def _layer(row: LayerRow, node: str) -> rows.LayerRow:
+    return rows.LayerRow(
         layer=row.alias, backend=row.backend, node=node, depth=row.depth, oldest=rounded(row.oldest),
         capacity=row.capacity, fullest=rounded(row.fullest), channel=row.channel, consumer=row.consumer,
         tenant=row.tenant, gaps=row.gaps,

@@ -13,7 +13,7 @@ import msgspec
 
 from hub.clock import Clock
 from hub.core.presence import Key, Member, Page, Tally
-from hub.feed import wire
+from hub.feed import rows, wire
 from hub.fleet.roster import FleetRoster
 from hub.fleet.view import REMOVED_KEPT
 
@@ -31,7 +31,7 @@ class PresenceRows:
         self._rows: dict[str, tuple[Tally, int]] = {}
         self._tick = -1
 
-    def since(self, since: int, tenant: str | None, tick: int) -> list[wire.PresenceRow]:
+    def since(self, since: int, tenant: str | None, tick: int) -> list[rows.PresenceRow]:
         """
         The rows that have changed after a tick, those that are no more all zero.
 
@@ -42,25 +42,25 @@ class PresenceRows:
         """
         if tick != self._tick:
             self._renew(tick)
-        rows = self._rows.items() if tenant is None else [(tenant, self._rows.get(tenant, (Tally(), -1)))]
+        found = self._rows.items() if tenant is None else [(tenant, self._rows.get(tenant, (Tally(), -1)))]
         return [
-            _presence_row(name, tally) for name, (tally, at) in rows if at > since and (since >= 0 or tally.members)
+            _presence_row(name, tally) for name, (tally, at) in found if at > since and (since >= 0 or tally.members)
         ]
 
     def _renew(self, tick: int) -> None:
         tallies = self._roster.tallies
         gone = {name: Tally(tally.version) for name, (tally, _) in self._rows.items() if name not in tallies}
-        rows = {}
+        renewed = {}
         for name, tally in {**tallies, **gone}.items():
             before = self._rows.get(name)
             at = before[1] if before is not None and before[0] == tally else tick
             if tally.members or at > tick - REMOVED_KEPT:
-                rows[name] = (tally, at)
-        self._rows, self._tick = rows, tick
+                renewed[name] = (tally, at)
+        self._rows, self._tick = renewed, tick
 
 
-def _presence_row(tenant: str, tally: Tally) -> wire.PresenceRow:
-    return wire.PresenceRow(tenant=tenant, **asdict(tally))
+def _presence_row(tenant: str, tally: Tally) -> rows.PresenceRow:
+    return rows.PresenceRow(tenant=tenant, **asdict(tally))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,8 @@ class Answers:
         return Page(members, total, page[-1] if len(found) > len(page) else None)
 
 
-def _member_row(member: Member) -> wire.MemberRow:
-    return wire.MemberRow(
+def _member_row(member: Member) -> rows.MemberRow:
+    return rows.MemberRow(
         tenant=member.tenant, member=member.member, name=member.name, state=member.state,  # type: ignore[arg-type]
         joined_at=member.joined_at, heard_at=member.heard_at, heard_by=member.heard_by,  # type: ignore[arg-type]
         connections=member.connections, negotiated=member.negotiated, hidden=member.hidden,

@@ -8,6 +8,8 @@ from typing import Protocol
 from hub.bus.base import format_cursor, parse_cursor
 from hub.core.errors import CursorError
 from hub.feed import wire
+from hub.feed.board import BoardReader, Fetch, fetch_board
+from hub.feed.desk import answer
 from hub.feed.members import Answers
 from hub.feed.session import EncodedEvent, Session
 from hub.feed.topics import Topics
@@ -19,6 +21,8 @@ from hub.node.node import Node
 RECENT = 200
 #: Events that a replay queues at once.
 REPLAY_BATCH = 100
+#: Seconds that a tick, or a new subscription, waits for the alerts to be read.
+TICK_PATIENCE, FIRST_PATIENCE = 0.05, 0.5
 
 
 class Listener(Protocol):
@@ -36,13 +40,15 @@ class FeedService:
 
     Args:
         node: Whose fleet is shown.
+        fetch: Has alerts and silences read.
 
     Attributes:
         closed_slow: Operators closed because they could not keep up.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, fetch: Fetch = fetch_board) -> None:
         self.node = node
+        self.board = BoardReader(fetch, node.clock)
         self.topics = Topics(node.part(FleetView), node.part(FleetRoster))
         self.answers = Answers(node.part(FleetRoster), node.clock)
         self.listeners: set[Listener] = set()
@@ -84,6 +90,10 @@ class FeedService:
 
     async def tick(self, now: float) -> None:
         """New numbers: every session decides what of them is due."""
+        watched = any(listener.session.watches("alerts", "silences") for listener in self.listeners)
+        if watched:
+            await self.board.look(TICK_PATIENCE)
+        self.topics.show_board(self.board.board if watched else None)
         monotonic = self.node.clock.monotonic()
         for listener in self.listeners:
             listener.session.tick(monotonic, self.cursor, now)
@@ -100,11 +110,19 @@ class FeedService:
             self.closed_slow += listener.session.close_code == wire.CLOSE_TOO_SLOW
 
     async def settle(self, session: Session) -> None:
-        """After a message of the operator: list members, show recent events, or replay from a cursor that waits."""
+        """
+        After a message of the operator: answer what it asks, show recent events, or replay from a cursor that waits.
+        """
         question, session.question = session.question, None
         if question is not None:
             session.send(await self.answers.answer(question))
+        request, session.request = session.request, None
+        if request is not None:
+            session.send(await answer(session.operator, request, self.node.clock))
         fresh, session.fresh_snapshots = session.fresh_snapshots, False
+        if fresh and not self.topics.board_known and session.watches("alerts", "silences"):
+            await self.board.look(FIRST_PATIENCE)
+            self.topics.show_board(self.board.board)
         if session.subscription is None:
             return
         cursor, session.resume_cursor = session.resume_cursor, None
@@ -152,8 +170,8 @@ class FeedService:
         self._show_recent(session)
 
 
-def attach(node: Node) -> None:
+def attach(node: Node, fetch: Fetch = fetch_board) -> None:
     """Give a new node its feed; the fleet's view and roster must be there already."""
-    service = FeedService(node)
+    service = FeedService(node, fetch)
     node.add(service, service.tick)
     node.keep(service.run, "feed")

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from hub.access import Rights
+from hub.access import Operator
 from hub.bus.base import Entry
 from hub.feed import wire
 from hub.feed.members import Question, parse_place
@@ -25,7 +25,7 @@ from hub.fleet.view import ALL
 #: Answers to an operator that may wait to be sent; one who asks and never reads is closed as too slow.
 MAX_UNSENT_ANSWERS = 200
 #: Topics that belong to the fleet rather than to a tenant.
-FLEET_TOPICS: tuple[wire.Topic, ...] = ("layers", "nodes", "metrics")
+FLEET_TOPICS: tuple[wire.Topic, ...] = ("layers", "silences", "nodes", "metrics")
 #: How numbers are told: the whole of a topic, or what changed.
 Build = Literal["snapshot", "delta"]
 #: What a decoder raises at bytes that are no message, whatever they are (msgspec's errors are ValueErrors).
@@ -84,21 +84,23 @@ class Session:
 
     Args:
         topics: What there is to see.
-        rights: What the operator may see; replaced when it changes.
+        operator: Who it is, and what they may do.
         subprotocol: How messages are encoded.
         now: Monotonic time, in seconds.
 
     Attributes:
         last_id: The newest event that was queued, or that this operator need not see.
         question: A page of the roster that was asked for, and waits to be looked up.
+        request: What was asked or is to be done about alerts, likewise.
         resume_cursor: A resume that waits for its subscription.
         replay_after: The newest event that the replay has queued; None when there is no replay.
         close_code: Set when the connection must be closed.
     """
 
-    def __init__(self, topics: Topics, rights: Rights, subprotocol: str, limits: Limits, now: float) -> None:
+    def __init__(self, topics: Topics, operator: Operator, subprotocol: str, limits: Limits, now: float) -> None:
         self._topics = topics
-        self.rights = rights
+        self.operator = operator
+        self.rights = operator.rights
         self.subprotocol = subprotocol
         self._limits = limits
         self._outbox: deque[tuple[bool, Encoded]] = deque()
@@ -112,6 +114,7 @@ class Session:
         self.subscription: Subscription | None = None
         self.last_id = 0
         self.question: Question | None = None
+        self.request: wire.AlertRequest | None = None
         self.resume_cursor: str | None = None
         self.replay_after: int | None = None
         self.fresh_snapshots = False
@@ -173,6 +176,10 @@ class Session:
         if now - self._sent_at >= self._limits.heartbeat:
             self.heartbeat(wall, cursor, None)
             self._sent_at = now
+
+    def watches(self, *topics: wire.Topic) -> bool:
+        """Whether the subscription has any of these topics."""
+        return self.subscription is not None and any(topic in self.subscription.topics for topic in topics)
 
     def _numbers(self, build: Build) -> list[tuple[Build, wire.Topic, str | None]]:
         """Every subscribed topic but the events, in each scope."""
@@ -257,6 +264,8 @@ class Session:
                 self.send(wire.Result(ref=message.ref, ok=True))
         elif isinstance(message, wire.ListMembers):
             self._list_members(message)
+        elif isinstance(message, wire.AlertRequest):
+            self.request = message
         elif isinstance(message, wire.ClientHeartbeat) and isfinite(message.sent_at):
             self.heartbeat(wall, cursor, message.sent_at)
         elif isinstance(message, wire.ClientHeartbeat):

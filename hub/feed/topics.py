@@ -14,7 +14,8 @@ from hub.access import Rights
 from hub.core.ledger import Counts
 from hub.core.metrics import Packed
 from hub.core.snapshot import NodeSnapshot
-from hub.feed import wire
+from hub.feed import rows, wire
+from hub.feed.board import Board, BoardTopics
 from hub.feed.dropped import DroppedRows, LayerRows
 from hub.feed.members import PresenceRows, rounded
 from hub.feed.slow import SlowRows
@@ -24,7 +25,7 @@ from hub.fleet.view import ALL, COLUMNS, REMOVED_KEPT, FleetView, Row
 #: Rows that one message carries at most: beyond, the busiest win.
 MAX_ROWS = 5000
 #: Topics whose delta is all of it.
-WHOLE: tuple[wire.Topic, ...] = ("slow", "dropped", "layers")
+WHOLE: tuple[wire.Topic, ...] = ("slow", "dropped", "layers", "alerts", "silences")
 #: A node that has not been heard of for so many seconds is unknown.
 NODE_UNKNOWN_AFTER = 3.0
 
@@ -55,16 +56,27 @@ class Topics:
         self._slow = SlowRows(view)
         self._dropped = DroppedRows(view)
         self._layers = LayerRows(view)
+        self._board = BoardTopics(view)
         self._kept: dict[tuple[Any, ...], Encoded | None] = {}
         self._kept_version = -1
-        self._histories: dict[Scope, wire.History] = {}
-        self._metric_rows: dict[Scope, dict[MetricKey, tuple[wire.MetricRow, int]]] = {}
+        self._histories: dict[Scope, rows.History] = {}
+        self._metric_rows: dict[Scope, dict[MetricKey, tuple[rows.MetricRow, int]]] = {}
         self.encodings = 0
 
     @property
     def version(self) -> int:
         """The number of the tick that is shown."""
         return self._view.version
+
+    @property
+    def board_known(self) -> bool:
+        """Whether it is known which alerts there are."""
+        return self._board.known
+
+    def show_board(self, board: Board | None) -> None:
+        """Show these alerts and silences, as soon as nobody misses a change for it; None: they are unknown."""
+        self._board.show(board)
+        self._kept.clear()
 
     def remembers(self, since: int) -> bool:
         """Whether a delta since that tick still knows of all rows that have gone."""
@@ -115,95 +127,107 @@ class Topics:
                 fields["removed"] = gone
             elif not fields["consumers"]:
                 return None
-        if (topic in ("presence", "metrics") and not fields[topic]) or (topic in WHOLE and fields[topic] is None):
+        if (topic in ("presence", "metrics") and not fields[topic]) or (topic in WHOLE and not fields):
             return None
         return wire.Delta(topic=topic, at=self._view.at, tenant=_tenant(scope), **fields)
 
     def _fields(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> dict[str, Any]:  # noqa: PLR0911 - a topic each
+        if topic in WHOLE:
+            told = self._whole(topic, scope, consumers, since)
+            return {} if told is msgspec.UNSET else {topic: told}
         if topic == "totals":
             row = self._view.totals.get(scope)
-            return {"totals": wire.Totals(**_numbers(row or Row(Counts())))}
+            return {"totals": rows.Totals(**_numbers(row or Row(Counts())))}
         if topic == "consumers":
             return {"consumers": self._rows(scope, consumers, since)}
         if topic == "presence":
             return {"presence": self._presence_rows(scope, since)}
-        if topic == "slow":
-            return {"slow": self._slow.since(since, scope, consumers)}
-        if topic == "dropped":
-            return {"dropped": self._dropped.since(since, scope, consumers)}
-        if topic == "layers":
-            return {"layers": self._layers.since(since, scope)}
         if topic == "nodes":
             return {"nodes": self._nodes() if scope is ALL else []}
         if topic == "metrics":
             return {"metrics": self._metrics(scope, since)}
         return {}
 
-    def _rows(self, scope: Scope, consumers: Consumers, since: int) -> list[wire.ConsumerRow]:
-        rows = [
+    def _whole(self, topic: wire.Topic, scope: Scope, consumers: Consumers, since: int) -> Any:  # noqa: ANN401 - a topic each
+        """A topic that is told as a whole; UNSET if it is what it was."""
+        if topic == "alerts":
+            return self._board.alerts_since(since, scope, consumers)
+        if topic == "silences":
+            return self._board.silences_since(since, scope)
+        told: object = None
+        if topic == "slow":
+            told = self._slow.since(since, scope, consumers)
+        elif topic == "dropped":
+            told = self._dropped.since(since, scope, consumers)
+        elif topic == "layers":
+            told = self._layers.since(since, scope)
+        return msgspec.UNSET if told is None else told
+
+    def _rows(self, scope: Scope, consumers: Consumers, since: int) -> list[rows.ConsumerRow]:
+        found = [
             (key, row)
             for key, row in self._view.rows.items()
             if row.version > since and (scope is ALL or key[1] == scope) and (consumers is None or key[0] in consumers)
         ]
-        if len(rows) > MAX_ROWS:
-            rows.sort(key=lambda item: item[1].counts.active, reverse=True)
+        if len(found) > MAX_ROWS:
+            found.sort(key=lambda item: item[1].counts.active, reverse=True)
         return [
-            wire.ConsumerRow(consumer=consumer, tenant=tenant, **_numbers(row))
-            for (consumer, tenant), row in rows[:MAX_ROWS]
+            rows.ConsumerRow(consumer=consumer, tenant=tenant, **_numbers(row))
+            for (consumer, tenant), row in found[:MAX_ROWS]
         ]
 
-    def _presence_rows(self, scope: Scope, since: int) -> list[wire.PresenceRow]:
-        rows = self._presence.since(since, scope, self._view.version)
-        if len(rows) > MAX_ROWS:
-            rows.sort(key=lambda row: row.online + row.idle + row.stale, reverse=True)
-        return rows[:MAX_ROWS]
+    def _presence_rows(self, scope: Scope, since: int) -> list[rows.PresenceRow]:
+        found = self._presence.since(since, scope, self._view.version)
+        if len(found) > MAX_ROWS:
+            found.sort(key=lambda row: row.online + row.idle + row.stale, reverse=True)
+        return found[:MAX_ROWS]
 
-    def _removed(self, scope: Scope, consumers: Consumers, since: int) -> list[wire.RowKey]:
+    def _removed(self, scope: Scope, consumers: Consumers, since: int) -> list[rows.RowKey]:
         return [
-            wire.RowKey(consumer, tenant)
+            rows.RowKey(consumer, tenant)
             for (consumer, tenant), gone in self._view.removed.items()
             if gone > since and (scope is ALL or tenant == scope) and (consumers is None or consumer in consumers)
         ]
 
-    def _nodes(self) -> list[wire.NodeRow]:
+    def _nodes(self) -> list[rows.NodeRow]:
         return [_node_row(node, self._view.at) for node in self._view.nodes.values()]
 
-    def _metrics(self, scope: Scope, since: int) -> list[wire.MetricRow]:
+    def _metrics(self, scope: Scope, since: int) -> list[rows.MetricRow]:
         """The metrics of a scope that have changed after a tick, as far as anybody here was told of them."""
         told, version = self._metric_rows.get(scope, {}), self._view.version
-        rows = {}
+        found = {}
         for key, row in self._sum_metrics(scope).items():
             before = told.get(key)
-            rows[key] = before if before is not None and before[0] == row else (row, version)
+            found[key] = before if before is not None and before[0] == row else (row, version)
         self._metric_rows.pop(scope, None)
-        if rows:
+        if found:
             # Not for every name of a tenant that anybody may ask for.
-            self._metric_rows[scope] = rows
-        return [row for row, changed in rows.values() if changed > since]
+            self._metric_rows[scope] = found
+        return [row for row, changed in found.values() if changed > since]
 
-    def _sum_metrics(self, scope: Scope) -> dict[MetricKey, wire.MetricRow]:
-        rows: dict[MetricKey, wire.MetricRow] = {}
+    def _sum_metrics(self, scope: Scope) -> dict[MetricKey, rows.MetricRow]:
+        found: dict[MetricKey, rows.MetricRow] = {}
         for node in self._view.nodes.values():
             for packed in node.metrics:
                 for row in _metric_rows(packed):
                     if scope is not ALL and row.labels.get("tenant") != scope:
                         continue
                     key = (row.name, tuple(row.labels.values()))
-                    rows[key] = _sum(rows[key], row) if key in rows else row
-        return rows
+                    found[key] = _sum(found[key], row) if key in found else row
+        return found
 
-    def _history(self, scope: Scope) -> wire.History:
+    def _history(self, scope: Scope) -> rows.History:
         """Kept for the tick: it is the largest part of a snapshot, and the same whatever the cursor."""
         if scope not in self._histories:
             self._histories[scope] = self._build_history(scope)
         return self._histories[scope]
 
-    def _build_history(self, scope: Scope) -> wire.History:
+    def _build_history(self, scope: Scope) -> rows.History:
         step, times, columns = self._view.past(scope)
         rounded_columns = {
             name: [rounded(value) for value in column] for name, column in zip(COLUMNS, columns, strict=True)
         }
-        return wire.History(step=step, at=times, **rounded_columns)
+        return rows.History(step=step, at=times, **rounded_columns)
 
 
 def _tenant(scope: Scope) -> str | msgspec.UnsetType:
@@ -211,7 +235,7 @@ def _tenant(scope: Scope) -> str | msgspec.UnsetType:
 
 
 def _numbers(row: Row) -> dict[str, Any]:
-    """The fields of `wire.Totals`."""
+    """The fields of `rows.Totals`."""
     counts, rates = row.counts, row.rates
     rejected = counts.failures.get("rejected", 0)
     return {
@@ -232,13 +256,13 @@ def _numbers(row: Row) -> dict[str, Any]:
         "received_rate": rounded(rates.received),
         "sent_rate": rounded(rates.sent),
         "error_rate": rounded(rates.error),
-        "latency": wire.Quantiles(*map(rounded, row.latency)),
-        "wait": wire.Quantiles(*map(rounded, row.wait)),
+        "latency": rows.Quantiles(*map(rounded, row.latency)),
+        "wait": rows.Quantiles(*map(rounded, row.wait)),
     }
 
 
-def _node_row(node: NodeSnapshot, now: float) -> wire.NodeRow:
-    return wire.NodeRow(
+def _node_row(node: NodeSnapshot, now: float) -> rows.NodeRow:
+    return rows.NodeRow(
         node=node.node, boot=node.boot, host=node.host, pid=node.pid, version=node.version,
         state="live" if now - node.at < NODE_UNKNOWN_AFTER else "unknown",
         started_at=node.started_at, seen_at=node.at, active=sum(row[2][0] for row in node.rows),
@@ -246,17 +270,17 @@ def _node_row(node: NodeSnapshot, now: float) -> wire.NodeRow:
     )  # fmt: skip
 
 
-def _metric_rows(packed: Packed) -> list[wire.MetricRow]:
+def _metric_rows(packed: Packed) -> list[rows.MetricRow]:
     name, kind, help_text, labels, _, series = packed
-    rows = []
+    found = []
     for key, numbers in series:
         value, count = (numbers[1], sum(numbers[0])) if kind == "histogram" else (numbers, None)
         pairs = dict(zip(labels, key, strict=True))
-        rows.append(wire.MetricRow(name=name, kind=kind, help=help_text, labels=pairs, value=value, count=count))  # type: ignore[arg-type]
-    return rows
+        found.append(rows.MetricRow(name=name, kind=kind, help=help_text, labels=pairs, value=value, count=count))  # type: ignore[arg-type]
+    return found
 
 
-def _sum(one: wire.MetricRow, other: wire.MetricRow) -> wire.MetricRow:
+def _sum(one: rows.MetricRow, other: rows.MetricRow) -> rows.MetricRow:
     count = None if one.count is None or other.count is None else one.count + other.count
     return msgspec.structs.replace(one, value=one.value + other.value, count=count)
 

@@ -2,9 +2,9 @@
 The one wire contract of ``/ws/ops/``: every message that goes in or out, as a type.
 
 What comes in is validated by these types, what goes out is encoded from them, and the JSON Schema and the
-TypeScript types are generated from them (``manage.py hub_wire``); nothing else in the project describes a
-message. Every message is an object whose ``type`` names it. Times are seconds since the Unix epoch, durations
-seconds, sizes bytes; ``null`` means *unknown*, never zero.
+TypeScript types are generated from them (``manage.py hub_wire``); nothing but these messages and their rows
+(`hub.feed.rows`) describes what goes over the wire. Every message is an object whose ``type`` names it. Times are
+seconds since the Unix epoch, durations seconds, sizes bytes; ``null`` means *unknown*, never zero.
 """
 
 from __future__ import annotations
@@ -13,6 +13,28 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from hub.feed.rows import (
+    ActiveAlerts,
+    AlertChange,
+    AlertRow,
+    AlertState,
+    ConsumerRow,
+    Curve,
+    Delivery,
+    Dropped,
+    History,
+    LayerRow,
+    MemberRow,
+    MemberState,
+    MetricRow,
+    NodeRow,
+    PresenceRow,
+    RowKey,
+    SilenceRow,
+    SlowRow,
+    Totals,
+)
 
 JSON_SUBPROTOCOL = "hub.ops.v1.json"
 MSGPACK_SUBPROTOCOL = "hub.ops.v1.msgpack"
@@ -35,280 +57,17 @@ CLOSE_INTERNAL_ERROR = 4500
 CLOSE_RESTART = 4205
 CLOSE_TRY_LATER = 4503
 
-Topic = Literal["totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics", "events"]
+Topic = Literal[
+    "totals", "consumers", "presence", "slow", "dropped", "layers", "alerts", "silences", "nodes", "metrics", "events",
+]  # fmt: skip
 TOPICS: tuple[Topic, ...] = (
-    "totals", "consumers", "presence", "slow", "dropped", "layers", "nodes", "metrics", "events",
+    "totals", "consumers", "presence", "slow", "dropped", "layers", "alerts", "silences", "nodes", "metrics", "events",
 )  # fmt: skip
 Severity = Literal["info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 
 Ref = Annotated[str, Meta(min_length=1, max_length=64, description="Chosen by the client; comes back in the result.")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-
-
-# --- what numbers look like -------------------------------------------------------------------------------------
-
-
-class Quantiles(Struct, frozen=True):
-    """Quantiles of a duration over the last ten seconds, in seconds; null where nothing was measured."""
-
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-
-
-class Totals(Struct, frozen=True, kw_only=True):
-    """
-    The sum over everything the operator may see. Counters are absolute since each node's start; rates are per
-    second, over the last tick.
-    """
-
-    active: int
-    accepted: int
-    rejected: int
-    failed: int
-    closed: int
-    received: int
-    sent: int
-    received_bytes: int
-    sent_bytes: int
-    errors: int
-    lost: int
-    backlog: int
-    connect_rate: float | None
-    disconnect_rate: float | None
-    received_rate: float | None
-    sent_rate: float | None
-    error_rate: float | None
-    latency: Quantiles
-    wait: Quantiles
-
-
-class ConsumerRow(Totals, frozen=True, kw_only=True):
-    """The same numbers for one consumer class and one tenant (an empty string: no tenant)."""
-
-    consumer: str
-    tenant: str
-
-
-class RowKey(Struct, frozen=True):
-    """Names a consumer row that is no more."""
-
-    consumer: str
-    tenant: str
-
-
-MemberState = Literal["online", "idle", "stale"]
-
-
-class PresenceRow(Struct, frozen=True, kw_only=True):
-    """
-    How many members a tenant has, by state. All zero: the last one has left, and the row is no more.
-
-    ``version`` grows with every change of the tenant's roster: a list of members that is older is out of date.
-    """
-
-    tenant: str
-    version: int
-    online: int
-    idle: int
-    stale: int
-    connections: int
-
-
-class MemberRow(Struct, frozen=True, kw_only=True):
-    """
-    One member: somebody of a tenant, with any number of connections.
-
-    ``heard_by``: the last sign of life, at ``heard_at``, was the connection's own accept or close, a frame, a
-    heartbeat or a confirm of our client library, or nothing but that the server keeps the connection.
-    ``hidden``: every page of the member is hidden; ``rtt`` and ``lag`` (age of the page's queue), in seconds, are
-    known of clients with our library only.
-    """
-
-    tenant: str
-    member: str
-    name: str
-    state: MemberState
-    joined_at: float
-    heard_at: float
-    heard_by: Literal["accept", "frame", "heartbeat", "confirm", "connection", "close"]
-    connections: int
-    negotiated: int
-    hidden: bool | None = None
-    rtt: float | None = None
-    lag: float | None = None
-    consumers: list[str] = []
-    groups: list[str] = []
-    nodes: list[str] = []
-
-
-Cause = Literal["handler", "client", "queue", "layer", "loop", "sync_thread"]
-
-
-class SlowRow(Struct, frozen=True, kw_only=True):
-    """
-    An episode of slowness, open (``closed_at`` null) or closed within the last five minutes.
-
-    ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
-    ``connection`` is empty where a whole process suffers and nobody is known to be at fault. ``details`` as in its
-    events: ``file``, ``line``, ``function`` and ``waits`` say where, as far as known. ``member`` and ``name``: who is
-    connected, redacted; empty where that is not known, or where ``HUB["SLOW_MEMBERS"]`` doesn't let it be told.
-    """
-
-    cause: Cause
-    consumer: str
-    tenant: str
-    connection: str
-    node: str
-    since: float
-    seconds: float
-    threshold: float
-    lasted: float | None = None
-    closed_at: float | None = None
-    details: dict[str, str | int | float | bool | None] = {}
-    member: str = ""
-    name: str = ""
-
-
-Reason = Literal[
-    "channel_full", "over_capacity", "buffer_overflow", "expired", "group_lost", "after_close", "unconfirmed",
-    "teardown", "unknown",
-]  # fmt: skip
-
-
-class ReasonRow(Struct, frozen=True, kw_only=True):
-    """
-    What was lost for one reason.
-
-    ``messages``: since each node's start; for ``group_lost`` memberships. ``rate``: per second, over the last tick.
-    ``last_at``: when it was last seen to grow; null: not since this node looks.
-    """
-
-    reason: Reason
-    messages: int
-    rate: float | None
-    last_at: float | None
-
-
-class DroppedRow(ReasonRow, frozen=True, kw_only=True):
-    """The same for one consumer (``unknown``: nobody can say whose it was) and one tenant."""
-
-    consumer: str
-    tenant: str
-
-
-class Drop(Struct, frozen=True, kw_only=True):
-    """
-    Losses in channel layers that followed each other, from ``since`` to ``at``, as far as they are known.
-
-    ``messages`` null: nobody can know how many (``reason`` is ``unknown``, ``layer`` says which). ``channel`` and
-    ``connection`` are named where there was but one; ``channels`` and ``connections`` say how many, to 256.
-    """
-
-    reason: Reason
-    consumer: str
-    tenant: str
-    node: str
-    since: float
-    at: float
-    messages: int | None
-    group: str = ""
-    channel: str = ""
-    channels: int = 0
-    connection: str = ""
-    connections: int = 0
-    layer: str = ""
-
-
-class Dropped(Struct, frozen=True, kw_only=True):
-    """
-    Everything that was lost: by reason; by reason, consumer and tenant, at most 50; and at most 20 recent ones with
-    their places, the newest first.
-
-    ``gaps``: how often messages were lost in a number that nobody can know, which no other number here contains. Null:
-    that happened, and nobody can know whether it concerns what is asked for.
-    """
-
-    reasons: list[ReasonRow] = []
-    rows: list[DroppedRow] = []
-    recent: list[Drop] = []
-    gaps: int | None = 0
-
-
-class LayerRow(Struct, frozen=True, kw_only=True):
-    """
-    How full a channel layer is, as one node sees it.
-
-    ``depth`` (messages that wait for the node) null: the layer can't be looked at now, and is unknown, not empty.
-    ``capacity``, of one queue, and ``fullest``, the fullest queue's share of it, are null also where a layer knows no
-    bound. ``channel`` is empty where the queue belongs to all connections of the node; ``consumer`` and ``tenant`` say
-    whose channel it is, as far as known. ``gaps`` as in ``dropped``.
-    """
-
-    layer: str
-    backend: str
-    node: str
-    depth: int | None
-    oldest: float | None
-    capacity: int | None
-    fullest: float | None
-    channel: str = ""
-    consumer: str = ""
-    tenant: str = ""
-    gaps: int = 0
-
-
-class NodeRow(Struct, frozen=True, kw_only=True):
-    """One process of the fleet. ``unknown``: it has not been heard of for longer than its lease."""
-
-    node: str
-    boot: str
-    state: Literal["live", "unknown"]
-    host: str
-    pid: int
-    version: str
-    started_at: float
-    seen_at: float
-    active: int
-    sampler_seconds: float
-    loop_lag: float | None
-
-
-class MetricRow(Struct, frozen=True, kw_only=True):
-    """A business metric of the host, registered through ``hub.metrics``."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: dict[str, str]
-    value: float
-    """The counter's or gauge's value; a histogram's sum."""
-    count: int | None = None
-    """A histogram's number of observations."""
-
-
-class History(Struct, frozen=True, kw_only=True):
-    """
-    The totals of the past, oldest first, one list per column and all of one length, ready for a chart. A null
-    is a moment for which the hub has no number.
-    """
-
-    step: float
-    at: list[float]
-    active: list[float | None]
-    connect_rate: list[float | None]
-    disconnect_rate: list[float | None]
-    received_rate: list[float | None]
-    sent_rate: list[float | None]
-    error_rate: list[float | None]
-    backlog: list[float | None]
-    latency_p50: list[float | None]
-    latency_p95: list[float | None]
-    latency_p99: list[float | None]
-    wait_p50: list[float | None]
-    wait_p95: list[float | None]
-    wait_p99: list[float | None]
 
 
 # --- server to client -------------------------------------------------------------------------------------------
@@ -360,7 +119,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     The whole of one topic, after ``subscribe``, ``resume`` or a ``gap``: forget what you knew of it.
 
     ``tenant`` is absent where the numbers span all tenants. Only the field named like the topic is present
-    (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first).
+    (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first). ``alerts`` and ``silences``
+    are null while the hub can't read them.
     """
 
     topic: Topic
@@ -374,6 +134,8 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
     slow: list[SlowRow] | UnsetType = UNSET
     dropped: Dropped | UnsetType = UNSET
     layers: list[LayerRow] | UnsetType = UNSET
+    alerts: ActiveAlerts | UnsetType | None = UNSET
+    silences: list[SilenceRow] | UnsetType | None = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
     events: list[Event] | UnsetType = UNSET
@@ -382,7 +144,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field=
 class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="delta"):
     """
     Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow``,
-    ``dropped`` and ``layers`` are whole.
+    ``dropped``, ``layers``, ``alerts`` and ``silences`` are whole.
     """
 
     topic: Topic
@@ -395,6 +157,8 @@ class Delta(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     slow: list[SlowRow] | UnsetType = UNSET
     dropped: Dropped | UnsetType = UNSET
     layers: list[LayerRow] | UnsetType = UNSET
+    alerts: ActiveAlerts | UnsetType | None = UNSET
+    silences: list[SilenceRow] | UnsetType | None = UNSET
     nodes: list[NodeRow] | UnsetType = UNSET
     metrics: list[MetricRow] | UnsetType = UNSET
 
@@ -416,7 +180,9 @@ class Gap(Struct, frozen=True, kw_only=True, tag_field="type", tag="gap"):
 class Error(Struct, frozen=True):
     """Why a request was refused: a stable code, and a sentence that says what was wrong and what to do."""
 
-    code: Literal["malformed", "unknown_type", "invalid", "too_large", "wrong_encoding", "not_allowed", "too_many"]
+    code: Literal[
+        "malformed", "unknown_type", "invalid", "too_large", "wrong_encoding", "not_allowed", "too_many", "unavailable",
+    ]  # fmt: skip
     message: str
 
 
@@ -439,6 +205,40 @@ class Members(Struct, frozen=True, kw_only=True, tag_field="type", tag="members"
     members: list[MemberRow]
     total: int
     next: str | None = None
+
+
+class AlertPage(Struct, frozen=True, kw_only=True, tag_field="type", tag="alerts"):
+    """
+    The answer to ``list_alerts``: alerts as they are and were, newest first. ``next``: pass it as ``before`` to go on;
+    null at the end.
+    """
+
+    ref: str
+    at: float
+    alerts: list[AlertRow]
+    next: int | None = None
+
+
+class AlertDetail(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert"):
+    """
+    The answer to ``show_alert``: its number over time, what became of it and who was told, both newest first.
+    """
+
+    ref: str
+    at: float
+    alert: AlertRow
+    curve: Curve
+    changes: list[AlertChange]
+    deliveries: list[Delivery]
+
+
+class Preview(Struct, frozen=True, kw_only=True, tag_field="type", tag="preview"):
+    """The answer to ``preview_silence``: active alerts that it would match, at most 100; ``total`` counts them all."""
+
+    ref: str
+    at: float
+    alerts: list[AlertRow]
+    total: int
 
 
 class ServerHeartbeat(Struct, frozen=True, kw_only=True, tag_field="type", tag="heartbeat"):
@@ -501,8 +301,80 @@ class ClientHeartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ref: Ref | None = None
 
 
-ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | Members | ServerHeartbeat
-ClientMessage = Subscribe | Resume | ListMembers | ClientHeartbeat
+Key = Annotated[str, Meta(min_length=1, max_length=64)]
+Matchers = Annotated[str, Meta(min_length=1, max_length=8000, description="As in rule=handler_errors, tenant=acme.")]
+#: A moment that any calendar has.
+Moment = Annotated[float, Meta(ge=0, le=99_999_999_999)]
+
+
+class Acknowledge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="acknowledge"):
+    """Somebody takes care of an alert that fires: it is not repeated, nor escalated, while it lasts."""
+
+    ref: Ref
+    key: Key
+
+
+class Unacknowledge(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="unacknowledge"
+):
+    """Nobody takes care of an alert any more."""
+
+    ref: Ref
+    key: Key
+
+
+class Silence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="silence"):
+    """
+    Nobody is told of alerts that match, for ``seconds``, or until ``ends_at``: one of the two. ``starts_at`` null: from
+    now on. Who is bound to tenants must name one of them in the matchers, as in ``tenant=acme``.
+    """
+
+    ref: Ref
+    matchers: Matchers
+    why: Annotated[str, Meta(max_length=500)]
+    seconds: Annotated[float, Meta(gt=0, le=99_999_999_999)] | None = None
+    ends_at: Moment | None = None
+    starts_at: Moment | None = None
+
+
+class PreviewSilence(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="preview_silence"
+):
+    """Asks which active alerts a silence would match; answered with ``preview``."""
+
+    ref: Ref
+    matchers: Matchers
+
+
+class EndSilence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="end_silence"):
+    """Ends a silence before its time."""
+
+    ref: Ref
+    id: Key
+
+
+class ListAlerts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="list_alerts"):
+    """Asks for a page of the history; answered with ``alerts``. ``before`` is the ``next`` of the page before."""
+
+    ref: Ref
+    state: AlertState | None = None
+    before: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class ShowAlert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="show_alert"):
+    """Asks for all that is kept of one alert; answered with ``alert``."""
+
+    ref: Ref
+    id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+ServerMessage = (
+    Hello | Snapshot | Delta | Event | Gap | Result | Members | AlertPage | AlertDetail | Preview | ServerHeartbeat
+)
+#: What is asked or done about alerts; each of them is answered by its ``ref``, with a ``result`` if with nothing else.
+AlertRequest = Acknowledge | Unacknowledge | Silence | PreviewSilence | EndSilence | ListAlerts | ShowAlert
+ClientMessage = Subscribe | Resume | ListMembers | AlertRequest | ClientHeartbeat
 
 #: Encoders and decoders by subprotocol; both check every field.
 ENCODERS: dict[str, msgspec.json.Encoder | msgspec.msgpack.Encoder] = {

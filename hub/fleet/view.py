@@ -39,12 +39,14 @@ class Row:
 
     Attributes:
         version: The tick at which it last changed.
+        grown: What was counted since the tick before; None for nothing.
         resting: Nothing has happened within the window, and all rates are known to be zero.
         lost_at: When something was last seen to be lost, by reason, by the wall clock; what is not in it was not seen.
     """
 
     counts: Counts
     version: int = 0
+    grown: Counts | None = None
     resting: bool = False
     rates: Rates = field(default_factory=Rates)
     window: Window = field(default_factory=Window)
@@ -54,7 +56,7 @@ class Row:
 
     def renew(self, counts: Counts, grown: Counts | None, seconds: float | None, version: int, now: float) -> None:
         """Take the counts of a new tick, at ``now``, wall clock; ``seconds`` is None where rates can't be known."""
-        self.counts = counts
+        self.counts, self.grown = counts, grown
         if grown is None and self.resting and seconds is not None and self.version:
             return
         before = (self.rates, self.latency, self.wait)

@@ -66,6 +66,8 @@ class Node:
         self.rank_slow: Callable[[], list[list[Any]]] = list
         #: Gives what is measured of the process as a whole, as packed metrics; likewise.
         self.measure_process: Callable[[], list[Packed]] = list
+        #: Gives what alerting says of itself, as packed metrics; likewise.
+        self.measure_alerts: Callable[[], list[Packed]] = list
         #: Give what was lost of late and how full channel layers are, packed; likewise.
         self.list_drops: Callable[[], list[list[Any]]] = list
         self.list_layers: Callable[[], list[list[Any]]] = list

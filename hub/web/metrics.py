@@ -69,7 +69,7 @@ async def scrape(address: str, headers: dict[str, str], names: list[str]) -> Ans
     sampler = Sampler(instruments().ledger) if node is None else node.sampler
     rows = await sampler.sample()
     own, members = own_metrics(node), members_of(node)
-    process = [] if node is None else node.measure_process()
+    process = [] if node is None else [*node.measure_process(), *node.measure_alerts()]
     body, content_type = await run_in_thread(_encode, rows, members, process, own, headers.get("accept", ""), names)
     return Answer(200, body, content_type)
 

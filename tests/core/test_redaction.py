@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.redaction import MAX_LENGTH, redact
+from hub.core.redaction import MAX_LENGTH, Secret, gives_away, redact
 
 words = st.text(string.ascii_lowercase + " .,:;()!?", max_size=30)
 
@@ -92,3 +92,29 @@ def test_a_cut_leaves_no_half_of_it(personal, at, gap):
     text = (" " if gap else "x") * at + " " + personal
     redacted = redact(text)
     assert personal[:10] not in redacted
+
+
+# --- secrets ------------------------------------------------------------------------------------------------------
+
+
+@given(st.text("abcdef0123456789", min_size=8))
+def test_a_secret_shows_itself_to_nobody(text):
+    secret = Secret(text)
+    assert {"[secret]"} == {str(secret), repr(secret), f"{secret}", f"{secret!r}"}
+    assert text not in str([secret]) + str({"a": secret})
+
+
+def test_secrets_are_equal_by_what_they_hold():
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert 1 == len({Secret("a"), Secret("a")})
+
+
+@given(st.text(min_size=9), st.text(), st.text())
+def test_a_part_of_a_secret_gives_it_away(text, before, after):
+    assert gives_away(before + text + after, [Secret(text)])
+    assert gives_away(before + text[1:] + after, [Secret(text)])
+
+
+def test_what_is_no_part_of_it_gives_nothing_away():
+    assert not gives_away("the key was wrong", [Secret("a1b2c3d4e5f6"), Secret("")])
+    assert gives_away("it is abc", [Secret("abc")])

@@ -8,6 +8,8 @@ import re
 import pytest
 from prometheus_client.metrics_core import Metric
 
+from hub.alerting.service import AlertService
+from hub.alerting.setup import read_setup
 from hub.bus.memory import MemoryBus
 from hub.conf import Config
 from hub.core import delivery, ledger, metrics, sequence
@@ -75,6 +77,18 @@ async def test_the_third_table_is_what_is_measured_of_the_process():
     lookout = Lookout(Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0)))
     found = {name: kind for name, kind, *_ in lookout.measured()}
     assert {row["metric"]: row["type"] for row in tables(DOCUMENT)[2]} == found
+
+
+async def test_the_fourth_table_is_what_alerting_says_of_itself():
+    shared = Instruments(Config())
+    node = Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0))
+    fleet.attach(node)
+    part = AlertService(node, read_setup(shared.config))
+    part._on_duty = True
+    found = {name: (kind, ", ".join(labels)) for name, kind, _, labels, *_ in part.measured()}
+    written = {row["metric"]: (row["type"], row["labels"].replace("`", "")) for row in tables(DOCUMENT)[3]}
+    part.end()
+    assert written == found
 
 
 def test_the_causes_are_written_as_they_are():

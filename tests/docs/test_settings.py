@@ -24,10 +24,14 @@ def kind(key: str) -> str:
     schema = schema.get("anyOf", [schema])[0]
     if schema["type"] in ("integer", "number"):
         annotation = str(TYPES[key.lower()])
-        return next((unit for unit in ("seconds", "bytes", "ms") if f"'{unit}'" in annotation), "count")
+        return next((unit for unit in ("seconds", "bytes", "days", "ms") if f"'{unit}'" in annotation), "count")
     if "pattern" in schema:
         return "address"
-    return "path" if key in DOTTED else {"boolean": "switch", "array": "list", "string": "text"}[schema["type"]]
+    return (
+        "path"
+        if key in DOTTED
+        else {"boolean": "switch", "array": "list", "string": "text", "object": "dictionary"}[schema["type"]]
+    )
 
 
 def bounds(key: str) -> str:
@@ -40,7 +44,7 @@ def bounds(key: str) -> str:
 
 def default(key: str) -> str:
     value = SCHEMA[key]["default"]
-    if value is None:
+    if value in (None, {}, []):
         return "none"
     if isinstance(value, bool):
         return str(value).lower()

@@ -13,14 +13,17 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 from jsonschema import Draft202012Validator
 
+from hub import access
 from hub.access import Rights
 from hub.bus.memory import MemoryBus
+from hub.clock import Clock
 from hub.conf import Config
 from hub.core.control import Negotiated
 from hub.core.events import Event
 from hub.core.ledger import Connection
 from hub.core.policy import Policy
 from hub.feed import wire
+from hub.feed.board import Board, Fetch
 from hub.feed.service import FeedService
 from hub.feed.service import attach as attach_feed
 from hub.feed.session import Limits, Session
@@ -69,7 +72,7 @@ class ManualClock:
 class Stage:
     """One node with its feed; nothing in it happens by itself but the delivery of events."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, fetch: Fetch | None = None, **settings: Any) -> None:
         self.clock = ManualClock()
         self.config = Config(**settings)
         self.instruments = Instruments(self.config, self.clock)
@@ -79,11 +82,16 @@ class Stage:
         attach_fleet(self.node)
         attach_presence(self.node)
         attach_roster(self.node)
-        attach_feed(self.node)
+        self.board = Board()
+        attach_feed(self.node, fetch or self.fetch_board)
         self.service = self.node.part(FeedService)
         self.view = self.node.part(FleetView)
         self.roster = self.node.part(FleetRoster)
         self.topics = self.service.topics
+
+    async def fetch_board(self, _: Clock) -> Board:
+        """What there is of alerts, as a test says."""
+        return self.board
 
     async def tick(self, seconds: float = 1.0) -> None:
         """Let time pass and the node sample."""
@@ -156,9 +164,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(**settings: Any) -> AsyncIterator[Stage]:
+async def stage(fetch: Fetch | None = None, **settings: Any) -> AsyncIterator[Stage]:
     """A stage, ended with its tasks."""
-    made = Stage(**settings)
+    made = Stage(fetch, **settings)
     await asyncio.sleep(0)  # the service begins
     try:
         yield made
@@ -172,7 +180,7 @@ class Operator:
     def __init__(self, on: Stage, rights: Rights, subprotocol: str) -> None:
         self.stage = on
         limits = Limits(buffer_events=on.config.feed_buffer_events, heartbeat=on.config.feed_heartbeat)
-        self.session = Session(on.topics, rights, subprotocol, limits, on.clock.now)
+        self.session = Session(on.topics, access.Operator("ann", rights), subprotocol, limits, on.clock.now)
         self.session.last_id = on.service.last_id
         self.heard: list[dict[str, Any]] = []
         self.cursor: str | None = None

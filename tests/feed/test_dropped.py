@@ -9,8 +9,8 @@ from hub.access import Rights
 from hub.core.history import History
 from hub.core.ledger import Counts, increment
 from hub.core.snapshot import DropRow, LayerRow, NodeSnapshot
-from hub.feed import wire
 from hub.feed.dropped import RECENT, ROWS, DroppedRows, LayerRows
+from hub.feed.rows import Dropped
 from hub.fleet.view import ALL, COLUMNS, REMOVED_KEPT, FleetView
 from tests.feed.stage import of_type, stage
 
@@ -58,13 +58,13 @@ def tick(view: FleetView, **nodes: dict[str, Any]) -> None:
     view.renew([node(name, at, **parts) for name, parts in nodes.items()], at)
 
 
-def told(dropped: wire.Dropped) -> list[tuple[str, str, str, int]]:
+def told(dropped: Dropped) -> list[tuple[str, str, str, int]]:
     return [(row.reason, row.consumer, row.tenant, row.messages) for row in dropped.rows]
 
 
 def test_nothing_lost_is_nothing_told(view, rows):
     tick(view, a={"rows": [lost()]})
-    assert wire.Dropped() == rows.since(-1, ALL, None)
+    assert Dropped() == rows.since(-1, ALL, None)
     assert None is rows.since(view.version - 1, ALL, None)
 
 
@@ -151,7 +151,7 @@ def test_of_a_gap_everybody_is_told_once_who_lost_nothing_too(view, rows):
     rows.since(-1, "acme", None)
     known = view.version
     tick(view, a={"layers": [layer(gaps=1)]})
-    assert wire.Dropped(gaps=None) == rows.since(known, "acme", None)
+    assert Dropped(gaps=None) == rows.since(known, "acme", None)
     known = view.version
     tick(view, a={"layers": [layer(gaps=1)]})
     assert None is rows.since(known, "acme", None)
@@ -160,7 +160,7 @@ def test_of_a_gap_everybody_is_told_once_who_lost_nothing_too(view, rows):
 def test_nothing_is_kept_for_whoever_asks_for_any_name(view, rows):
     tick(view, a={"layers": [layer(gaps=1)], "rows": [lost(expired=1)]})
     for name in range(100):
-        assert wire.Dropped(gaps=None) == rows.since(-1, f"nobody {name}", None)
+        assert Dropped(gaps=None) == rows.since(-1, f"nobody {name}", None)
     assert 0 == len(rows._told)
 
 

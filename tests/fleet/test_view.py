@@ -106,6 +106,16 @@ def test_rates_are_unknown_in_the_first_tick_and_known_in_the_second():
     )
 
 
+def test_what_was_counted_since_the_tick_before_is_told_once():
+    process, view, accepted = Process(), make_view(), [100, 106, *[106] * 20, 110]
+    grown = []
+    for second, number in enumerate(accepted):
+        process.row().accepted = number
+        tick(view, 100.0 + second, process)
+        grown.append(view.rows["chat", "north"].grown)
+    assert [None, 6, *[None] * 20, 4] == [None if one is None else one.accepted for one in grown]
+
+
 def test_rates_are_over_the_time_between_two_samples_not_between_two_ticks():
     process, view = Process(), make_view()
     view.renew([process.snapshot(100.0)], 100.0)

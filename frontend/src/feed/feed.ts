@@ -5,7 +5,23 @@
  * `live` begins when the server has confirmed the subscription.
  */
 import { CLOSE, decode, encode, SUBPROTOCOL } from "../wire/codec";
-import type { ListMembers, Members, Error as RequestError, Result, ServerMessage } from "../wire/types";
+import type {
+  Acknowledge,
+  AlertDetail,
+  AlertPage,
+  EndSilence,
+  ListAlerts,
+  ListMembers,
+  Members,
+  Preview,
+  PreviewSilence,
+  Error as RequestError,
+  Result,
+  ServerMessage,
+  ShowAlert,
+  Silence,
+  Unacknowledge,
+} from "../wire/types";
 import { backoff } from "./backoff";
 import type { Cancel, Environment, Socket } from "./environment";
 
@@ -24,6 +40,23 @@ export interface Subscription {
 /** Which members are asked for; see `ListMembers` for what each field means. */
 export type MemberQuery = Omit<ListMembers, "type" | "ref">;
 
+type WithoutRef<Message> = Message extends unknown ? Omit<Message, "ref"> : never;
+
+/** What is asked or done about alerts; see the messages for what each field means. */
+export type AlertRequest = WithoutRef<
+  Acknowledge | Unacknowledge | Silence | PreviewSilence | EndSilence | ListAlerts | ShowAlert
+>;
+
+interface Answers {
+  readonly list_alerts: AlertPage;
+  readonly show_alert: AlertDetail;
+  readonly preview_silence: Preview;
+}
+
+/** What a request of a type is answered with, unless it is refused. */
+export type Answered<Type extends AlertRequest["type"]> = Type extends keyof Answers ? Answers[Type] : Result;
+type Answer = Answers[keyof Answers] | Result;
+
 export interface FeedListener {
   state(state: FeedState): void;
   /** The server has confirmed: what follows belongs to this subscription. */
@@ -33,6 +66,15 @@ export interface FeedListener {
   /** What `listMembers` has asked for, or why it was refused. */
   members(ref: string, answer: Members | RequestError): void;
 }
+
+const AWAY: RequestError = {
+  code: "unavailable",
+  message: "The hub can’t be reached at the moment; nothing was done.",
+};
+const BROKEN: RequestError = {
+  code: "unavailable",
+  message: "The connection broke before the hub answered; look whether it was done.",
+};
 
 const TICK = 0.5;
 const HEARTBEAT = 10;
@@ -58,6 +100,9 @@ export class Feed {
   private greeted = false;
   private refs = 0;
   private memberRefs = 0;
+  private alertRefs = 0;
+  /** What waits for its answer, by ref. */
+  private readonly asked = new Map<string, (answer: Answer | RequestError) => void>();
   private openedAt = 0;
   private liveSince = 0;
   private heardAt = 0;
@@ -96,6 +141,16 @@ export class Feed {
     return ref;
   }
 
+  /** Asks or does something about alerts; the answer comes in any case, be it that nobody knows what became of it. */
+  request<R extends AlertRequest>(request: R): Promise<Answered<R["type"]> | RequestError> {
+    if (!this.confirmed) return Promise.resolve(AWAY);
+    const ref = `alerts-${++this.alertRefs}`;
+    return new Promise((resolve) => {
+      this.asked.set(ref, resolve as (answer: Answer | RequestError) => void);
+      this.send({ ...request, ref });
+    });
+  }
+
   /** Tries at once, whatever the countdown says. */
   retry(): void {
     if (this.state.kind === "offline" || this.state.kind === "refused") this.connect();
@@ -128,6 +183,13 @@ export class Feed {
     this.confirmed = false;
     this.greeted = false;
     this.rtt = null;
+    for (const ref of [...this.asked.keys()]) this.settle(ref, BROKEN);
+  }
+
+  private settle(ref: string, answer: Answer | RequestError): void {
+    const resolve = this.asked.get(ref);
+    this.asked.delete(ref);
+    resolve?.(answer);
   }
 
   private receive(frame: unknown): void {
@@ -144,6 +206,11 @@ export class Feed {
         return;
       case "members":
         this.listener.members(message.ref, message);
+        break;
+      case "alerts":
+      case "alert":
+      case "preview":
+        this.settle(message.ref, message);
         break;
       case "heartbeat":
         this.measure(message.echo);
@@ -172,6 +239,7 @@ export class Feed {
   private receiveResult(result: Result): void {
     const error = result.ok ? null : (result.error ?? { code: "invalid", message: "The hub refused the request." });
     if (error !== null && result.ref?.startsWith("members-")) this.listener.members(result.ref, error);
+    if (result.ref != null) this.settle(result.ref, error ?? result);
     if (result.ref !== this.subscribeRef()) return;
     if (error !== null) {
       this.listener.rejected(this.wanted, error);

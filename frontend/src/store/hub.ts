@@ -38,6 +38,8 @@ export class Hub {
   readonly slow = this.slice((state) => state.slow);
   readonly dropped = this.slice((state) => state.dropped);
   readonly layers = this.slice((state) => state.layers);
+  readonly alerts = this.slice((state) => state.alerts);
+  readonly silences = this.slice((state) => state.silences);
   readonly nodes = this.slice((state) => state.nodes);
   readonly metrics = this.slice((state) => state.metrics);
   readonly stream = this.slice((state) => state.stream);

@@ -1,5 +1,6 @@
 /** What the page knows, as one value; `reduce` says what a message changes. */
 import type {
+  ActiveAlerts,
   ConsumerRow,
   Delta,
   Dropped,
@@ -9,6 +10,7 @@ import type {
   NodeRow,
   PresenceRow,
   ServerMessage,
+  SilenceRow,
   SlowRow,
   Snapshot,
   Totals,
@@ -35,6 +37,9 @@ export interface State {
   readonly dropped: Dropped | null;
   /** Fullest first. */
   readonly layers: readonly LayerRow[] | null;
+  /** Undefined: no snapshot yet; null: the hub itself does not know. */
+  readonly alerts: ActiveAlerts | null | undefined;
+  readonly silences: readonly SilenceRow[] | null | undefined;
   readonly nodes: ReadonlyMap<string, NodeRow> | null;
   readonly metrics: ReadonlyMap<string, MetricRow> | null;
   readonly stream: stream.Stream | null;
@@ -54,6 +59,8 @@ export const INITIAL: State = {
   slow: null,
   dropped: null,
   layers: null,
+  alerts: undefined,
+  silences: undefined,
   nodes: null,
   metrics: null,
   stream: null,
@@ -72,6 +79,7 @@ export function subscribed(state: State, tenant: string | null): State {
     presence: null,
     slow: null,
     dropped: null,
+    alerts: undefined,
     stream: null,
   };
 }
@@ -90,6 +98,9 @@ export function reduce(state: State, message: ServerMessage): State {
       return { ...state, stream: stream.addGap(state.stream ?? stream.EMPTY, message, state.lostAt) };
     case "heartbeat":
     case "members":
+    case "alerts":
+    case "alert":
+    case "preview":
       return { ...state, at: message.at };
     case "result":
       return state;
@@ -117,6 +128,10 @@ function receiveSnapshot(state: State, snapshot: Snapshot): State {
       return { ...state, dropped: snapshot.dropped ?? {} };
     case "layers":
       return { ...state, layers: snapshot.layers ?? [] };
+    case "alerts":
+      return { ...state, alerts: snapshot.alerts ?? null };
+    case "silences":
+      return { ...state, silences: snapshot.silences ?? null };
     case "nodes":
       return { ...state, nodes: merge(new Map(), snapshot.nodes ?? [], (row) => row.node) };
     case "metrics":
@@ -146,6 +161,10 @@ function receiveDelta(state: State, delta: Delta): State {
       return { ...state, dropped: delta.dropped ?? state.dropped };
     case "layers":
       return { ...state, layers: delta.layers ?? state.layers };
+    case "alerts":
+      return { ...state, alerts: delta.alerts ?? null };
+    case "silences":
+      return { ...state, silences: delta.silences ?? null };
     case "nodes":
       return { ...state, nodes: merge(state.nodes, delta.nodes ?? [], (row) => row.node) };
     case "metrics":

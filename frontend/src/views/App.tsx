@@ -1,6 +1,8 @@
 import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { count } from "../format";
+import { AlertDialog } from "./AlertDialog";
+import { Alerts } from "./Alerts";
 import { Charts } from "./Charts";
 import { ConsumersTable } from "./ConsumersTable";
 import { Dropped } from "./Dropped";
@@ -12,6 +14,7 @@ import { Nodes } from "./Nodes";
 import { Notices } from "./Notices";
 import { Presence } from "./Presence";
 import { type Page, PageProvider } from "./page";
+import { SilenceDialog } from "./SilenceDialog";
 import { Slow } from "./Slow";
 import { useShortcuts } from "./shortcuts";
 import { Tiles } from "./Tiles";
@@ -19,7 +22,7 @@ import { Tiles } from "./Tiles";
 export function App({ page }: { page: Page }) {
   const help = useRef<HTMLDialogElement>(null);
   const openHelp = () => help.current?.showModal();
-  useShortcuts(openHelp);
+  useShortcuts(page, openHelp);
   useEffect(() => effect(() => showInTitle(page)), []);
   // Nothing connected yet: how to begin is the most important thing on the page.
   const unused = page.hub.consumers.value?.size === 0 && page.hub.tenant.value === null;
@@ -30,6 +33,7 @@ export function App({ page }: { page: Page }) {
         <h1 class="unseen">Operations</h1>
         <Notices />
         <Tiles />
+        <Alerts />
         {unused && <ConsumersTable />}
         {!unused && <Slow />}
         {!unused && <Dropped />}
@@ -44,6 +48,8 @@ export function App({ page }: { page: Page }) {
         {!unused && <Presence />}
         <Metrics />
       </main>
+      <AlertDialog />
+      <SilenceDialog />
       <Help dialog={help} />
     </PageProvider>
   );

@@ -2,9 +2,12 @@ import type { RefObject } from "preact";
 import { singleKeys } from "./preferences";
 
 const KEYS: readonly [string, string][] = [
+  ["a", "Go to the alerts"],
+  ["↑ ↓", "Walk from alert to alert, from member to member"],
+  ["k", "Acknowledge the alert you are at, or take that back"],
+  ["s", "Silence what is like the alert you are at"],
   ["/", "Filter the consumers"],
   ["m", "Search the members"],
-  ["↑ ↓", "Walk from member to member"],
   ["Esc", "Clear the filter"],
   ["p", "Pause or resume the events"],
   ["1 2 3", "Show 5 minutes, 15 minutes, an hour"],

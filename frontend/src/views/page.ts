@@ -1,5 +1,6 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
+import type { AlertDesk } from "../store/alerts";
 import type { Hub } from "../store/hub";
 import type { Roster } from "../store/roster";
 
@@ -7,6 +8,7 @@ import type { Roster } from "../store/roster";
 export interface Page {
   readonly hub: Hub;
   readonly roster: Roster;
+  readonly desk: AlertDesk;
   readonly user: string;
   readonly version: string;
   readonly logout: { readonly action: string; readonly csrf: string };

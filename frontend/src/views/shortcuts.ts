@@ -1,15 +1,18 @@
 import { useEffect } from "preact/hooks";
+import { matchersOf } from "../store/alerts";
+import { ALERTS_ID, alertAt } from "./Alerts";
 import { FILTER_ID } from "./ConsumersTable";
 import { pinned } from "./EventStream";
 import { MEMBER_SEARCH_ID } from "./Presence";
+import type { Page } from "./page";
 import { RANGES, range, singleKeys, THEMES, theme } from "./preferences";
 
 /** Single keys, while nothing is being typed and unless switched off. */
-export function useShortcuts(onHelp: () => void): void {
+export function useShortcuts(page: Page, onHelp: () => void): void {
   useEffect(() => {
     const press = (key: KeyboardEvent) => {
       if (singleKeys.value === "off" || key.ctrlKey || key.metaKey || key.altKey || isTyping(key.target)) return;
-      const act = actionOf(key.key, onHelp);
+      const act = actionOf(key.key, page, onHelp);
       if (act === null) return;
       key.preventDefault();
       act();
@@ -23,13 +26,18 @@ function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.matches("input:not([type=radio]), select, textarea, dialog *");
 }
 
-function actionOf(key: string, onHelp: () => void): (() => void) | null {
+function actionOf(key: string, page: Page, onHelp: () => void): (() => void) | null {
   const asked = RANGES[["1", "2", "3"].indexOf(key)];
   if (asked !== undefined)
     return () => {
       range.value = asked;
     };
   switch (key) {
+    case "a":
+      return goToAlerts;
+    case "k":
+    case "s":
+      return actOnAlert(key, page);
     case "/":
       return () => document.getElementById(FILTER_ID)?.focus();
     case "m":
@@ -47,4 +55,16 @@ function actionOf(key: string, onHelp: () => void): (() => void) | null {
     default:
       return null;
   }
+}
+
+function goToAlerts(): void {
+  const panel = document.getElementById(ALERTS_ID);
+  (panel?.querySelector<HTMLElement>(".alert-open") ?? panel)?.focus();
+}
+
+/** What is done about the alert that has the focus; null if none has, or nobody here may do anything. */
+function actOnAlert(key: "k" | "s", { hub, desk }: Page): (() => void) | null {
+  const row = alertAt(document.activeElement, hub.alerts.value?.rows ?? []);
+  if (row === null) return null;
+  return key === "k" ? () => void desk.acknowledge(row) : () => desk.startSilence(matchersOf(row.labels));
 }

@@ -13,6 +13,9 @@ const KNOWN: ReadonlySet<unknown> = new Set<ServerMessage["type"]>([
   "gap",
   "result",
   "members",
+  "alerts",
+  "alert",
+  "preview",
   "heartbeat",
 ]);
 

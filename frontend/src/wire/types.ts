@@ -1,8 +1,20 @@
 // Generated from schema.json by `npm run types`; do not edit.
 
 export type ChannelsHubOperatorFeed = ServerMessage | ClientMessage;
-export type ServerMessage = Hello | Snapshot | Delta | Event | Gap | Result | Members | ServerHeartbeat;
-export type ClientMessage = Subscribe | Resume | ListMembers | ClientHeartbeat;
+export type ServerMessage =
+  Hello | Snapshot | Delta | Event | Gap | Result | Members | AlertPage | AlertDetail | Preview | ServerHeartbeat;
+export type ClientMessage =
+  | Subscribe
+  | Resume
+  | ListMembers
+  | Acknowledge
+  | Unacknowledge
+  | Silence
+  | PreviewSilence
+  | EndSilence
+  | ListAlerts
+  | ShowAlert
+  | ClientHeartbeat;
 
 /**
  * The first message on every connection.
@@ -32,9 +44,11 @@ export interface Permissions {
  * The whole of one topic, after ``subscribe``, ``resume`` or a ``gap``: forget what you knew of it.
  *
  * ``tenant`` is absent where the numbers span all tenants. Only the field named like the topic is present
- * (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first).
+ * (``totals`` brings ``history``, ``events`` brings the most recent ones, oldest first). ``alerts`` and ``silences``
+ * are null while the hub can't read them.
  */
 export interface Snapshot {
+  alerts?: ActiveAlerts | null;
   at: number;
   consumers?: ConsumerRow[];
   cursor: string;
@@ -45,11 +59,67 @@ export interface Snapshot {
   metrics?: MetricRow[];
   nodes?: NodeRow[];
   presence?: PresenceRow[];
+  silences?: SilenceRow[] | null;
   slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "dropped" | "events" | "layers" | "metrics" | "nodes" | "presence" | "slow" | "totals";
+  topic:
+    | "alerts"
+    | "consumers"
+    | "dropped"
+    | "events"
+    | "layers"
+    | "metrics"
+    | "nodes"
+    | "presence"
+    | "silences"
+    | "slow"
+    | "totals";
   totals?: Totals;
   type: "snapshot";
+}
+/**
+ * Alerts that are pending or firing: firing ones first, the worst first, then the newest; at most 500.
+ *
+ * ``firing`` and ``pending`` count all of them. ``evaluated`` false: no process evaluates the rules at the moment, and
+ * the list is what it was.
+ */
+export interface ActiveAlerts {
+  evaluated: boolean;
+  firing: number;
+  pending: number;
+  rows: AlertRow[];
+}
+/**
+ * One life of an alert: a rule that is, or was, broken for one set of labels.
+ *
+ * ``id`` is that of this life, ``key`` the same for every life of the alert. ``tenant`` is empty for one of no tenant
+ * in particular. ``value`` is its number now, or when it was resolved; ``worst`` the farthest that it was beyond
+ * ``threshold``; ``unit`` says how to write them. ``muted`` says why nobody is told of it at the moment; empty: it is
+ * told. ``acknowledged_by`` is empty if nobody has acknowledged it.
+ */
+export interface AlertRow {
+  acknowledged_at: number | null;
+  acknowledged_by: string;
+  action: string;
+  fired_at: number | null;
+  id: number;
+  key: string;
+  labels: {
+    [k: string]: string;
+  };
+  muted: string;
+  resolved_at: number | null;
+  rule: string;
+  runbook: string;
+  severity: "critical" | "high" | "low" | "medium";
+  since: number;
+  state: "firing" | "pending" | "resolved";
+  summary: string;
+  tenant: string;
+  threshold: number;
+  unit: string;
+  value: number | null;
+  worst: number | null;
 }
 /**
  * The same numbers for one consumer class and one tenant (an empty string: no tenant).
@@ -273,6 +343,21 @@ export interface PresenceRow {
   version: number;
 }
 /**
+ * A silence that is coming or active: nobody is told of alerts that match.
+ *
+ * ``tenant``: the only one whose alerts it can match; empty: made by somebody who sees all.
+ */
+export interface SilenceRow {
+  by: string;
+  ends_at: number;
+  id: string;
+  matchers: string;
+  starts_at: number;
+  state: "active" | "coming" | "expired";
+  tenant: string;
+  why: string;
+}
+/**
  * An episode of slowness, open (``closed_at`` null) or closed within the last five minutes.
  *
  * ``seconds``: the most that it has taken; more than ``threshold`` is slow. ``lasted``: from ``since`` to its end.
@@ -324,9 +409,10 @@ export interface Totals {
 }
 /**
  * Absolute values of what changed in one topic since the last delta of this subscription's cadence; ``slow``,
- * ``dropped`` and ``layers`` are whole.
+ * ``dropped``, ``layers``, ``alerts`` and ``silences`` are whole.
  */
 export interface Delta {
+  alerts?: ActiveAlerts | null;
   at: number;
   consumers?: ConsumerRow[];
   dropped?: Dropped;
@@ -335,9 +421,21 @@ export interface Delta {
   nodes?: NodeRow[];
   presence?: PresenceRow[];
   removed?: RowKey[];
+  silences?: SilenceRow[] | null;
   slow?: SlowRow[];
   tenant?: string;
-  topic: "consumers" | "dropped" | "events" | "layers" | "metrics" | "nodes" | "presence" | "slow" | "totals";
+  topic:
+    | "alerts"
+    | "consumers"
+    | "dropped"
+    | "events"
+    | "layers"
+    | "metrics"
+    | "nodes"
+    | "presence"
+    | "silences"
+    | "slow"
+    | "totals";
   totals?: Totals;
   type: "delta";
 }
@@ -374,7 +472,15 @@ export interface Result {
  * Why a request was refused: a stable code, and a sentence that says what was wrong and what to do.
  */
 export interface Error {
-  code: "invalid" | "malformed" | "not_allowed" | "too_large" | "too_many" | "unknown_type" | "wrong_encoding";
+  code:
+    | "invalid"
+    | "malformed"
+    | "not_allowed"
+    | "too_large"
+    | "too_many"
+    | "unavailable"
+    | "unknown_type"
+    | "wrong_encoding";
   message: string;
 }
 /**
@@ -415,6 +521,68 @@ export interface MemberRow {
   tenant: string;
 }
 /**
+ * The answer to ``list_alerts``: alerts as they are and were, newest first. ``next``: pass it as ``before`` to go on;
+ * null at the end.
+ */
+export interface AlertPage {
+  alerts: AlertRow[];
+  at: number;
+  next?: number | null;
+  ref: string;
+  type: "alerts";
+}
+/**
+ * The answer to ``show_alert``: its number over time, what became of it and who was told, both newest first.
+ */
+export interface AlertDetail {
+  alert: AlertRow;
+  at: number;
+  changes: AlertChange[];
+  curve: Curve;
+  deliveries: Delivery[];
+  ref: string;
+  type: "alert";
+}
+/**
+ * What became of an alert, and by whom (``by`` empty: the hub itself); ``detail`` of ``told``: who, and what.
+ */
+export interface AlertChange {
+  at: number;
+  by: string;
+  detail: string;
+  kind: string;
+  value: number | null;
+}
+/**
+ * A number over time, oldest first: columns of one length, ready for a chart.
+ */
+export interface Curve {
+  at: number[];
+  values: number[];
+}
+/**
+ * A message to one receiver; ``error`` is that of the last attempt, for operators who see all tenants.
+ */
+export interface Delivery {
+  attempts: number;
+  created_at: number;
+  delivered_at: number | null;
+  error: string;
+  kind: string;
+  receiver: string;
+  state: "dead" | "delivered" | "waiting";
+}
+/**
+ * The answer to ``preview_silence``: active alerts that it would match, at most 100; ``total`` counts them all.
+ */
+export interface Preview {
+  alerts: AlertRow[];
+  at: number;
+  ref: string;
+  total: number;
+  type: "preview";
+}
+/**
  * Sent in answer to a client's heartbeat (``echo`` is its ``sent_at``) and when nothing else was sent for
  * the heartbeat interval. ``cursor``: everything up to it has been sent.
  */
@@ -435,7 +603,20 @@ export interface Subscribe {
   severities?: ("error" | "info" | "warning")[] | null;
   tenants?: string[] | null;
   topics?:
-    ("consumers" | "dropped" | "events" | "layers" | "metrics" | "nodes" | "presence" | "slow" | "totals")[] | null;
+    | (
+        | "alerts"
+        | "consumers"
+        | "dropped"
+        | "events"
+        | "layers"
+        | "metrics"
+        | "nodes"
+        | "presence"
+        | "silences"
+        | "slow"
+        | "totals"
+      )[]
+    | null;
   type: "subscribe";
 }
 /**
@@ -463,6 +644,96 @@ export interface ListMembers {
   states?: ("idle" | "online" | "stale")[] | null;
   tenant?: string | null;
   type: "list_members";
+}
+/**
+ * Somebody takes care of an alert that fires: it is not repeated, nor escalated, while it lasts.
+ */
+export interface Acknowledge {
+  key: string;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  type: "acknowledge";
+}
+/**
+ * Nobody takes care of an alert any more.
+ */
+export interface Unacknowledge {
+  key: string;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  type: "unacknowledge";
+}
+/**
+ * Nobody is told of alerts that match, for ``seconds``, or until ``ends_at``: one of the two. ``starts_at`` null: from
+ * now on. Who is bound to tenants must name one of them in the matchers, as in ``tenant=acme``.
+ */
+export interface Silence {
+  ends_at?: number | null;
+  /**
+   * As in rule=handler_errors, tenant=acme.
+   */
+  matchers: string;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  seconds?: number | null;
+  starts_at?: number | null;
+  type: "silence";
+  why: string;
+}
+/**
+ * Asks which active alerts a silence would match; answered with ``preview``.
+ */
+export interface PreviewSilence {
+  /**
+   * As in rule=handler_errors, tenant=acme.
+   */
+  matchers: string;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  type: "preview_silence";
+}
+/**
+ * Ends a silence before its time.
+ */
+export interface EndSilence {
+  id: string;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  type: "end_silence";
+}
+/**
+ * Asks for a page of the history; answered with ``alerts``. ``before`` is the ``next`` of the page before.
+ */
+export interface ListAlerts {
+  before?: number | null;
+  limit?: number;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  state?: ("firing" | "pending" | "resolved") | null;
+  type: "list_alerts";
+}
+/**
+ * Asks for all that is kept of one alert; answered with ``alert``.
+ */
+export interface ShowAlert {
+  id: number;
+  /**
+   * Chosen by the client; comes back in the result.
+   */
+  ref: string;
+  type: "show_alert";
 }
 /**
  * A sign of life; answered at once with a heartbeat that echoes ``sent_at``.

@@ -258,3 +258,34 @@ test("members are asked for with a ref of their own, and only while somebody ans
   world.socket.drop(1006);
   expect(feed.listMembers({})).toBeNull();
 });
+
+test("what is asked about alerts is answered by its ref, whatever else comes", async () => {
+  goLive();
+  const first = feed.request({ type: "show_alert", id: 7 });
+  const second = feed.request({ type: "acknowledge", key: "k" });
+  const third = feed.request({ type: "list_alerts" });
+  const refs = world.socket.sent.slice(-3).map((message) => message.ref ?? "");
+  expect(new Set(refs).size).toBe(3);
+  world.socket.receive({ type: "result", ref: refs[1] ?? "", ok: true });
+  world.socket.receive({ type: "result", ref: "somebody else's", ok: true });
+  world.socket.receive({ type: "alerts", ref: refs[2] ?? "", at: 1, alerts: [], next: null });
+  const error = { code: "invalid" as const, message: "There is no alert 7." };
+  world.socket.receive({ type: "result", ref: refs[0] ?? "", ok: false, error });
+  expect(await first).toEqual(error);
+  expect(await second).toMatchObject({ ok: true });
+  expect(await third).toMatchObject({ type: "alerts", alerts: [] });
+});
+
+test("while nobody would answer, that is the answer", async () => {
+  expect(await feed.request({ type: "acknowledge", key: "k" })).toMatchObject({ code: "unavailable" });
+  world.socket.receive(hello());
+  expect(await feed.request({ type: "acknowledge", key: "k" })).toMatchObject({ code: "unavailable" });
+  expect(world.socket.types()).not.toContain("acknowledge");
+});
+
+test("a connection that breaks leaves no request without an answer", async () => {
+  goLive();
+  const asked = feed.request({ type: "acknowledge", key: "k" });
+  world.socket.drop(1006);
+  expect(await asked).toMatchObject({ code: "unavailable", message: expect.stringContaining("look whether") });
+});

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { INITIAL, metricKey, reduce, rowKey, type State, subscribed } from "../../src/store/state";
 import type { MetricRow, NodeRow, ServerMessage } from "../../src/wire/types";
-import { consumerRow, droppedRow, event, hello, history, layerRow, presenceRow, totals } from "../samples";
+import { alertRow, consumerRow, droppedRow, event, hello, history, layerRow, presenceRow, silenceRow, totals } from "../samples";
 
 const after = (messages: ServerMessage[], from: State = INITIAL) => messages.reduce(reduce, from);
 const node = (name: string, changes: Partial<NodeRow> = {}): NodeRow => ({
@@ -152,4 +152,20 @@ test("dropped and layers are whole; the layers are the fleet's, whichever tenant
   expect(after([{ type: "delta", topic: "layers", at: 2, layers: [] }], begun).layers).toEqual([]);
   expect(after([{ type: "snapshot", topic: "dropped", at: 3, cursor: "c" }], changed).dropped).toEqual({});
   expect(subscribed(changed, "acme")).toMatchObject({ dropped: null, layers: begun.layers });
+});
+
+test("alerts and silences are whole, and null where the hub does not know; the silences stay with another tenant", () => {
+  const rows = [alertRow(1)];
+  const alerts = { rows, firing: 1, pending: 0, evaluated: true };
+  const begun = after([
+    { type: "snapshot", topic: "alerts", at: 1, cursor: "c", alerts },
+    { type: "snapshot", topic: "silences", at: 1, cursor: "c", silences: [silenceRow("5")] },
+  ]);
+  expect(INITIAL).toMatchObject({ alerts: undefined, silences: undefined });
+  expect(begun.alerts).toEqual(alerts);
+  const lost = after([{ type: "delta", topic: "alerts", at: 2, alerts: null }], begun);
+  expect(lost).toMatchObject({ alerts: null, silences: begun.silences });
+  expect(after([{ type: "delta", topic: "alerts", at: 3, alerts }], lost).alerts).toEqual(alerts);
+  expect(after([{ type: "delta", topic: "silences", at: 2, silences: [] }], begun).silences).toEqual([]);
+  expect(subscribed(begun, "acme")).toMatchObject({ alerts: undefined, silences: begun.silences });
 });

@@ -3,13 +3,14 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test } from "vitest";
 import { clock } from "../../src/format";
+import { AlertDesk } from "../../src/store/alerts";
 import { Hub } from "../../src/store/hub";
 import { Roster } from "../../src/store/roster";
 import { Dropped } from "../../src/views/Dropped";
 import { stateOf } from "../../src/views/Layers";
 import { PageProvider } from "../../src/views/page";
 import type { Dropped as Body, LayerRow, ServerMessage } from "../../src/wire/types";
-import { drop, droppedRow, hello, layerRow, totals } from "../samples";
+import { drop, droppedRow, hello, layerRow, totals, unanswered } from "../samples";
 
 let hub: Hub;
 
@@ -31,7 +32,7 @@ beforeEach(async () => {
   const acts = { selectTenant: () => {}, retry: () => {}, logIn: () => {} };
   await act(() => {
     render(
-      <PageProvider value={{ hub, roster, ...rest, ...acts }}>
+      <PageProvider value={{ hub, roster, desk: new AlertDesk(hub, unanswered), ...rest, ...acts }}>
         <Dropped />
       </PageProvider>,
       document.body,

@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test, vi } from "vitest";
+import { AlertDesk } from "../../src/store/alerts";
 import { Hub } from "../../src/store/hub";
 import { Roster } from "../../src/store/roster";
 import { ConsumersTable } from "../../src/views/ConsumersTable";
@@ -11,7 +12,7 @@ import { Notices } from "../../src/views/Notices";
 import { PageProvider } from "../../src/views/page";
 import { Tiles } from "../../src/views/Tiles";
 import type { ServerMessage } from "../../src/wire/types";
-import { consumerRow, event, hello, totals } from "../samples";
+import { consumerRow, event, hello, totals, unanswered } from "../samples";
 
 let hub: Hub;
 const selectTenant = vi.fn();
@@ -35,6 +36,7 @@ beforeEach(async () => {
         value={{
           hub,
           roster: new Roster(hub, () => null),
+          desk: new AlertDesk(hub, unanswered),
           user: "ops",
           version: "0.1",
           logout,

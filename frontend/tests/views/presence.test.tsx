@@ -3,12 +3,13 @@ import { render } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test } from "vitest";
 import type { MemberQuery } from "../../src/feed/feed";
+import { AlertDesk } from "../../src/store/alerts";
 import { Hub } from "../../src/store/hub";
 import { Roster } from "../../src/store/roster";
 import { Presence } from "../../src/views/Presence";
 import { PageProvider } from "../../src/views/page";
 import type { MemberRow, PresenceRow, ServerMessage } from "../../src/wire/types";
-import { hello, memberRow, presenceRow, totals } from "../samples";
+import { hello, memberRow, presenceRow, totals, unanswered } from "../samples";
 
 let hub: Hub;
 let roster: Roster;
@@ -51,7 +52,7 @@ beforeEach(async () => {
   const acts = { selectTenant: () => {}, retry: () => {}, logIn: () => {} };
   await act(() => {
     render(
-      <PageProvider value={{ hub, roster, ...rest, ...acts }}>
+      <PageProvider value={{ hub, roster, desk: new AlertDesk(hub, unanswered), ...rest, ...acts }}>
         <Presence />
       </PageProvider>,
       document.body,

@@ -2,12 +2,13 @@
 import { render } from "preact";
 import { act } from "preact/test-utils";
 import { beforeEach, expect, test } from "vitest";
+import { AlertDesk } from "../../src/store/alerts";
 import { Hub } from "../../src/store/hub";
 import { Roster } from "../../src/store/roster";
 import { PageProvider } from "../../src/views/page";
 import { Slow, severityOf } from "../../src/views/Slow";
 import type { ServerMessage, SlowRow } from "../../src/wire/types";
-import { hello, totals } from "../samples";
+import { hello, totals, unanswered } from "../samples";
 
 let hub: Hub;
 
@@ -44,7 +45,7 @@ beforeEach(async () => {
   const acts = { selectTenant: () => {}, retry: () => {}, logIn: () => {} };
   await act(() => {
     render(
-      <PageProvider value={{ hub, roster, ...rest, ...acts }}>
+      <PageProvider value={{ hub, roster, desk: new AlertDesk(hub, unanswered), ...rest, ...acts }}>
         <Slow />
       </PageProvider>,
       document.body,

@@ -1,0 +1,55 @@
+"""
+Threads of alerting's own, so that neither a hanging receiver nor a slow database ever holds up a login or a scrape.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from django.db import close_old_connections, connections
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+class Threads:
+    """
+    Some threads. Their connections to the database live as long as the host's settings let connections live.
+
+    Args:
+        count: How many; one means a call at a time.
+        name: Of the threads, for people.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(count, name)
+
+    async def run(self, function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        """Run a function in one of them."""
+        call = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _call, call)
+
+    def end(self, last: Callable[[], object] = connections.close_all) -> None:
+        """Begin nothing new, but for one last call."""
+        # The interpreter may be ending too: then nothing begins any more at all.
+        with suppress(RuntimeError):
+            self._pool.submit(_finish, last)
+        self._pool.shutdown(wait=False)
+
+
+def _call(call: Callable[[], Result]) -> Result:
+    close_old_connections()
+    try:
+        return call()
+    finally:
+        close_old_connections()
+
+
+def _finish(last: Callable[[], object]) -> None:
+    try:
+        last()
+    finally:
+        connections.close_all()
