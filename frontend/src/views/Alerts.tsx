@@ -281,4 +281,3 @@ export function alertAt(element: Element | null, rows: readonly AlertRow[]): Ale
   const id = element?.closest<HTMLElement>("[data-alert]")?.dataset.alert;
   return rows.find((row) => String(row.id) === id) ?? null;
 }
-

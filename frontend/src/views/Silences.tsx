@@ -1,8 +1,8 @@
 /** Of what nobody is told, until when, and who said so. */
 import { clock, count, moment } from "../format";
+import { matchersOf } from "../store/alerts";
 import type { Hub } from "../store/hub";
 import type { SilenceRow } from "../wire/types";
-import { matchersOf } from "../store/alerts";
 import { usePage } from "./page";
 
 export function Silences() {

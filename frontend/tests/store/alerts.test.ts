@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import { beforeEach, expect, test } from "vitest";
 import type { AlertRequest, FeedState } from "../../src/feed/feed";
 import { AlertDesk, alertInHash, hashOf, matchersOf, whyMuted } from "../../src/store/alerts";
@@ -7,8 +7,8 @@ import { alertRow, silenceRow } from "../samples";
 
 const REFUSED = { code: "not_allowed" as const, message: "You may watch, and not act." };
 
-let feed: ReturnType<typeof signal<FeedState>>;
-let alerts: ReturnType<typeof signal<ActiveAlerts | null | undefined>>;
+let feed: Signal<FeedState>;
+let alerts: Signal<ActiveAlerts | null | undefined>;
 let desk: AlertDesk;
 let asked: AlertRequest[];
 let answers: ((answer: unknown) => void)[];
@@ -233,7 +233,16 @@ test("matchers say what labels say, the rule first, and quote what must be quote
 
 test("an address names an alert, or none", () => {
   expect(alertInHash(hashOf(7))).toBe(7);
-  for (const hash of ["", "#", "#alert=", "#alert=x", "#alert=-1", "#alert=1.5", "#alert=7&x", "#alert=99999999999999999"])
+  for (const hash of [
+    "",
+    "#",
+    "#alert=",
+    "#alert=x",
+    "#alert=-1",
+    "#alert=1.5",
+    "#alert=7&x",
+    "#alert=99999999999999999",
+  ])
     expect(alertInHash(hash)).toBeNull();
 });
 
