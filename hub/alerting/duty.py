@@ -31,6 +31,8 @@ ACQUIRE_INTERVAL, RENEW_INTERVAL = 2.0, 3.0
 HEAR_INTERVAL = 1.0
 #: Seconds between two times that the state of what is active is written though nothing has changed.
 STATE_INTERVAL = 15.0
+#: Seconds between two times that the numbers of what is active are written, and alerts in a second of that at most.
+FIGURES_INTERVAL, FIGURES_PER_SECOND = 5.0, 100
 #: Seconds between two points of a curve, points that are kept of one, and alerts that have one.
 CURVE_STEP, MAX_POINTS, MAX_CURVES = 5.0, 60, 1000
 #: Changes and messages that wait for the database at most; beyond, the engine begins anew with what is written.
@@ -90,7 +92,7 @@ class Duty:
         # What the database says; None: that is not known.
         self._muted: dict[str, str | None] = {}
         self._curves: dict[str, Curve] = {}
-        self._next_try = self._hear_at = self._renew_at = self._state_at = self._curve_at = 0.0
+        self._next_try = self._hear_at = self._renew_at = self._state_at = self._curve_at = self._figures_at = 0.0
 
     # --- what happens ---
 
@@ -211,7 +213,7 @@ class Duty:
         self._mute(engine)
         writing = self._writing
         news = writing.outcomes or writing.muted or writing.active is not None or writing.seen != self._store.seen
-        if news or now >= self._state_at:
+        if news or writing.figures or now >= self._state_at:
             self._write(engine, now)
         elif now >= self._renew_at:
             self._store.renew(now)
@@ -234,14 +236,15 @@ class Duty:
         self.firing = Counter(one.alert.severity for one in firing.values())
 
     def _draw(self, engine: Engine, now: float) -> None:
-        """Add a point to the curves of what is active, every few seconds; the lot is written from time to time."""
+        """Add a point to the curves of what is active, every few seconds; a storm's are written less often."""
         if now < self._curve_at:
             return
         self._curve_at = now + CURVE_STEP
         active = engine.active()[:MAX_CURVES]
         self._curves = {alert.key: _with_point(self._curves.get(alert.key, []), alert, now) for alert in active}
-        if now >= self._state_at:
+        if now >= self._figures_at:
             self._writing.figures = active
+            self._figures_at = now + max(FIGURES_INTERVAL, len(active) / FIGURES_PER_SECOND)
 
 
 def _with_point(curve: Curve, alert: Alert, now: float) -> Curve:

@@ -71,6 +71,12 @@ def test_the_curve_of_an_alert_is_kept_and_stays_short(site, sink):
     assert sink.calls[0].curves[row.key] == (50.0,)
 
 
+def test_numbers_are_written_also_while_something_else_happens_every_second(site):
+    site.live(60, lambda second: {"ws_inbound_backlog_messages": {("chat", str(n)): 50.0 + second for n in range(second)}})
+    values = AlertRecord.objects.order_by("pk").values_list("value", flat=True)
+    assert values[0] > 100
+
+
 # --- another process goes on --------------------------------------------------------------------------------------
 
 
