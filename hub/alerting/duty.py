@@ -89,10 +89,13 @@ class Duty:
         self._writing = Writing()
         self._told: list[Told] = []
         self._posted = False
+        # Nothing is written yet of what this engine knows: the database may have more as active.
+        self._fresh = False
         # What the database says; None: that is not known.
         self._muted: dict[str, str | None] = {}
         self._curves: dict[str, Curve] = {}
-        self._next_try = self._hear_at = self._renew_at = self._state_at = self._curve_at = self._figures_at = 0.0
+        self._next_try = self._hear_at = self._renew_at = self._state_at = 0.0
+        self._figures_at = self._curve_at = 0.0
 
     # --- what happens ---
 
@@ -172,8 +175,7 @@ class Duty:
                 engine.alerts.put_silences(kept.silences)
         self.engine, self._told, self._curves = engine, [], kept.curves
         self._muted = dict.fromkeys(engine.alerts.firing)
-        active = {alert.key for alert in engine.active()}
-        self._writing = Writing(seen=self._store.seen, active=active)
+        self._writing, self._fresh = Writing(seen=self._store.seen), True
         self._state_at = self._hear_at = 0.0
         self._take(outcome, now)
 
@@ -212,8 +214,8 @@ class Duty:
         """Write what there is to write."""
         self._mute(engine)
         writing = self._writing
-        news = writing.outcomes or writing.muted or writing.active is not None or writing.seen != self._store.seen
-        if news or writing.figures or now >= self._state_at:
+        news = writing.outcomes or writing.muted or writing.figures or writing.seen != self._store.seen
+        if news or now >= self._state_at:
             self._write(engine, now)
         elif now >= self._renew_at:
             self._store.renew(now)
@@ -222,7 +224,9 @@ class Duty:
     def _write(self, engine: Engine, now: float) -> None:
         writing = self._writing
         writing.state, writing.curves = engine.pack(), self._curves
+        writing.active = {alert.key for alert in engine.active()} if self._fresh else None
         self._store.write(writing, now)
+        self._fresh = False
         self._muted.update(writing.muted)
         self._writing = Writing(seen=writing.seen)
         self._renew_at, self._state_at = now + RENEW_INTERVAL, now + STATE_INTERVAL
