@@ -12,7 +12,7 @@ from hub.alerting.duty import ACQUIRE_INTERVAL, MAX_POINTS
 from hub.alerting.store import LEASE
 from hub.core.groups import ACKNOWLEDGED, FIRED, OVER, REPEATED
 from hub.models import AlertRecord, Evaluator
-from tests.alerting.stage import Sink, Site, backlog, make_setup
+from tests.alerting.stage import BACKLOG, Sink, Site, backlog, make_setup
 from tests.handclock import HandClock
 
 pytestmark = pytest.mark.django_db
@@ -78,7 +78,7 @@ def test_the_curve_of_an_alert_is_kept_and_stays_short(site, sink):
 
 
 def test_numbers_are_written_also_while_something_else_happens_every_second(site):
-    site.live(60, lambda second: {"ws_inbound_backlog_messages": {("chat", str(n)): 50.0 + second for n in range(second)}})
+    site.live(60, lambda second: {BACKLOG: {("chat", str(number)): 50.0 + second for number in range(second)}})
     values = AlertRecord.objects.order_by("pk").values_list("value", flat=True)
     assert values[0] > 100
 

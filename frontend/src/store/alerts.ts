@@ -267,5 +267,6 @@ export function whyMuted(
   const silence = how === "silenced" ? silences?.find((each) => each.id === by) : undefined;
   if (silence !== undefined) return `silenced by ${silence.by}: ${silence.why}`;
   const cause = how === "inhibited" ? rows.find((row) => row.key === by) : undefined;
+  if (muted === "inhibited") return "explained by what was over a moment ago";
   return cause === undefined ? muted : `explained by ${cause.summary || cause.rule}`;
 }

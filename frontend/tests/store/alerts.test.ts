@@ -252,6 +252,6 @@ test("why nobody is told is said in words, as far as it is known", () => {
   expect(whyMuted("silenced by 9", silences, [])).toBe("silenced by 9");
   expect(whyMuted("silenced by 3f", null, [])).toBe("silenced by 3f");
   expect(whyMuted("inhibited by key-1", [], [alertRow(1)])).toBe("explained by 12 exceptions at Orders (1)");
-  expect(whyMuted("inhibited", [], [])).toBe("inhibited");
+  expect(whyMuted("inhibited", [], [])).toBe("explained by what was over a moment ago");
   expect(whyMuted("in maintenance by nightly", [], [])).toBe("in maintenance by nightly");
 });
