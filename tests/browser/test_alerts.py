@@ -63,12 +63,12 @@ def press(page, *keys):
         page.keyboard.press(key)
 
 
-def tab_to(page, test_id, most=40):
+def tab_to(page, test_id, key="Tab", most=40):
     """Press Tab until an element has the focus."""
     for _ in range(most):
         if page.evaluate("document.activeElement.dataset.testid") == test_id:
             return
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
     raise AssertionError(f"{test_id} can't be reached with Tab")
 
 

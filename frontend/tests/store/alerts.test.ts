@@ -60,6 +60,17 @@ test("an open alert is asked for once, and again when the list has changed", asy
   expect(asked.length).toBe(2);
 });
 
+test("an open alert is asked for again after a while: whom it was told does not change the list", async () => {
+  desk.open(1);
+  desk.look(1);
+  await answer(detailOf(alertRow(1)));
+  desk.look(5.9);
+  expect(asked.length).toBe(1);
+  desk.look(6);
+  desk.look(12);
+  expect(asked.length).toBe(2);
+});
+
 test("an alert that is over is known by its details", async () => {
   desk.open(9);
   desk.look(1);
