@@ -162,11 +162,13 @@ def test_what_is_silenced_fires_untold_until_the_silence_is_ended(page, site, co
     press(page, "Enter")
     tab_to(page, "silence-new")
     press(page, "Enter")
+    expect(page.get_by_test_id("silence-matchers")).to_be_focused()
     page.keyboard.type("tenant=globex")
     expect(page.get_by_test_id("silence-preview")).to_contain_text("Matches nothing that is active now")
     tab_to(page, "silence-why")
     page.keyboard.type("a migration")
     press(page, "Enter")
+    expect(page.get_by_test_id("silence-row")).to_contain_text('tenant="globex"')
     expect(page.get_by_test_id("silence-row")).to_contain_text("ops: a migration")
 
     with site.errors("globex"):
