@@ -9,6 +9,7 @@ Take the screenshots of README and docs: a real site, the demo's traffic, a real
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.browser import chromium
 from tests.support.processes import ROOT, environment
+from tests.support.receivers import ROUTING_KEY, PagerDuty, Slack
 from tests.support.servers import DAPHNE, Server, make_server
 
 if TYPE_CHECKING:
@@ -39,13 +41,14 @@ OPERATOR = "ops"
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture of the page: the window's size in pixels, and the theme."""
+    """One picture of the page: the window's size in pixels, the theme, and the rule whose alert is open."""
 
     name: str
     width: int
     height: int
     scheme: str = "light"
     selector: str | None = None
+    rule: str | None = None
 
 
 SHOTS = (
@@ -56,10 +59,17 @@ SHOTS = (
     Shot("presence", 1440, 1000, selector="[data-testid=presence]"),
     Shot("consumers", 1440, 1000, selector="section:has(> .table-scroll)"),
 )
-#: Those of trouble.
+#: The alert that is opened, and taken care of.
+OPENED = "frames_dropped"
+#: Those of trouble; what blocks all of the process fires for half a minute only, so alerts come first.
 TROUBLE = tuple(
-    Shot(f"{panel}-{scheme}", 1440, 1000, scheme, f"[data-testid={panel}]")
-    for panel in ("slow", "dropped")
+    Shot(name=f"{name}-{scheme}", width=1440, height=1000, scheme=scheme, selector=f"[data-testid={part}]", rule=rule)
+    for name, part, rule in (
+        ("alerts", "alerts", None),
+        ("alert", "alert-dialog", OPENED),
+        ("slow", "slow", None),
+        ("dropped", "dropped", None),
+    )
     for scheme in ("light", "dark")
 )
 #: Screens of the kitchen that hang, seconds that the bank does not answer, and seconds until the shop is in trouble.
@@ -70,12 +80,18 @@ SINKING = 15
 
 @contextmanager
 def site(folder: Path) -> Iterator[tuple[Server, str]]:
-    """Run a site with data of its own; yields it with an operator's password."""
-    server = make_server(DAPHNE, "scripts.trouble:application", folder=folder, env={})
-    server.manage("migrate", "-v", "0")
-    password = server.manage("hub_operator", OPERATOR, "--operate").rpartition(" ")[2].strip()
-    with server:
-        yield server, password
+    """Run a site with data of its own, and with somebody to tell; yields it with an operator's password."""
+    with Slack() as slack, PagerDuty() as pagerduty:
+        receivers = {
+            "chat": {"type": "slack", "url": slack.webhook},
+            "pager": {"type": "pagerduty", "routing_key": ROUTING_KEY, "url": f"{pagerduty.url}/v2/enqueue"},
+        }
+        env = {"HUB_RECEIVERS": json.dumps(receivers)}
+        server = make_server(DAPHNE, "scripts.trouble:application", folder=folder, env=env)
+        server.manage("migrate", "-v", "0")
+        password = server.manage("hub_operator", OPERATOR, "--operate").rpartition(" ")[2].strip()
+        with server:
+            yield server, password
 
 
 @contextmanager
@@ -161,11 +177,22 @@ def take(browser: Browser, shot: Shot, state: Any) -> Path:
     page.goto(state["url"])
     page.wait_for_selector("[data-testid=event-row]")
     page.wait_for_timeout(2500)
+    if shot.rule is not None:
+        open_alert(page, shot.rule)
     path = IMAGES / f"{shot.name}.png"
     target: Any = page if shot.selector is None else shown(page, shot.selector)
     target.screenshot(path=path)
     context.close()
     return path
+
+
+def open_alert(page: Page, rule: str) -> None:
+    """Open the worst alert of a rule, and take care of it if nobody does yet."""
+    page.locator(f"[data-rule={rule}] .alert-open").first.click()
+    page.wait_for_selector("[data-testid=alert-changes]")
+    if page.get_by_test_id("alert-acknowledge").inner_text().startswith("Acknowledge"):
+        page.keyboard.press("k")
+    page.wait_for_timeout(2500)
 
 
 def take_login(browser: Browser, server: Server) -> Path:

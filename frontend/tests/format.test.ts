@@ -18,7 +18,14 @@ test("counts", () => {
 });
 
 test("a rule's figures are written as the hub writes them", () => {
-  const written = [[0.305, "ratio"], [3.04, "times"], [2.5, "seconds"], [1, "messages"], [1200, "messages"], [12, ""]];
+  const written = [
+    [0.305, "ratio"],
+    [3.04, "times"],
+    [2.5, "seconds"],
+    [1, "messages"],
+    [1200, "messages"],
+    [12, ""],
+  ];
   expect(written.map(([value, unit]) => format.figure(Number(value), String(unit)))).toEqual([
     "30.5 %",
     "3.04 times",

@@ -29,8 +29,10 @@ from hub.models import OperatorAction
 ACQUIRE_INTERVAL, RENEW_INTERVAL = 2.0, 3.0
 #: Seconds between two looks at what operators have done.
 HEAR_INTERVAL = 1.0
-#: Seconds between two times that state, figures and curves of what is active are written though nothing has changed.
+#: Seconds between two times that the state of what is active is written though nothing has changed.
 STATE_INTERVAL = 15.0
+#: Seconds between two times that the numbers of what is active are written, and alerts in a second of that at most.
+FIGURES_INTERVAL, FIGURES_PER_SECOND = 5.0, 100
 #: Seconds between two points of a curve, points that are kept of one, and alerts that have one.
 CURVE_STEP, MAX_POINTS, MAX_CURVES = 5.0, 60, 1000
 #: Changes and messages that wait for the database at most; beyond, the engine begins anew with what is written.
@@ -212,7 +214,7 @@ class Duty:
         """Write what there is to write."""
         self._mute(engine)
         writing = self._writing
-        news = writing.outcomes or writing.muted or writing.seen != self._store.seen
+        news = writing.outcomes or writing.muted or writing.figures or writing.seen != self._store.seen
         if news or now >= self._state_at:
             self._write(engine, now)
         elif now >= self._renew_at:
@@ -223,10 +225,7 @@ class Duty:
         writing = self._writing
         writing.state, writing.curves = engine.pack(), self._curves
         writing.active = {alert.key for alert in engine.active()} if self._fresh else None
-        writing.figures = engine.active()[:MAX_CURVES] if now >= self._figures_at else ()
         self._store.write(writing, now)
-        if writing.figures:
-            self._figures_at = now + STATE_INTERVAL
         self._fresh = False
         self._muted.update(writing.muted)
         self._writing = Writing(seen=writing.seen)
@@ -241,12 +240,15 @@ class Duty:
         self.firing = Counter(one.alert.severity for one in firing.values())
 
     def _draw(self, engine: Engine, now: float) -> None:
-        """Add a point to the curves of what is active, every few seconds."""
+        """Add a point to the curves of what is active, every few seconds; a storm's are written less often."""
         if now < self._curve_at:
             return
         self._curve_at = now + CURVE_STEP
         active = engine.active()[:MAX_CURVES]
         self._curves = {alert.key: _with_point(self._curves.get(alert.key, []), alert, now) for alert in active}
+        if now >= self._figures_at:
+            self._writing.figures = active
+            self._figures_at = now + max(FIGURES_INTERVAL, len(active) / FIGURES_PER_SECOND)
 
 
 def _with_point(curve: Curve, alert: Alert, now: float) -> Curve:

@@ -12,7 +12,7 @@ from hub.alerting.duty import ACQUIRE_INTERVAL, MAX_POINTS
 from hub.alerting.store import LEASE
 from hub.core.groups import ACKNOWLEDGED, FIRED, OVER, REPEATED
 from hub.models import AlertRecord, Evaluator
-from tests.alerting.stage import Sink, Site, backlog, make_setup
+from tests.alerting.stage import BACKLOG, Sink, Site, backlog, make_setup
 from tests.handclock import HandClock
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,12 @@ def test_the_curve_of_an_alert_is_kept_and_stays_short(site, sink):
     assert times == sorted(times)
     assert row.values[-1][1] > 800
     assert sink.calls[0].curves[row.key] == (50.0,)
+
+
+def test_numbers_are_written_also_while_something_else_happens_every_second(site):
+    site.live(60, lambda second: {BACKLOG: {("chat", str(number)): 50.0 + second for number in range(second)}})
+    values = AlertRecord.objects.order_by("pk").values_list("value", flat=True)
+    assert values[0] > 100
 
 
 # --- another process goes on --------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The panel Alerts in a real Chromium, from the first key to the last by keyboard alone."""
 
-import json
 import re
 from urllib.parse import urlsplit
 
@@ -64,12 +63,12 @@ def press(page, *keys):
         page.keyboard.press(key)
 
 
-def tab_to(page, test_id, most=40):
+def tab_to(page, test_id, key="Tab", most=40):
     """Press Tab until an element has the focus."""
     for _ in range(most):
         if page.evaluate("document.activeElement.dataset.testid") == test_id:
             return
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
     raise AssertionError(f"{test_id} can't be reached with Tab")
 
 
@@ -139,6 +138,35 @@ def test_a_silence_is_previewed_made_and_ended_by_keyboard_alone(page, complaint
     assert complaints == []
 
 
+def test_that_no_process_evaluates_stands_beside_what_was_last_known(page):
+    expect(row(page, "test_loop")).to_be_visible()
+    expect(page.get_by_test_id("alerts-unevaluated")).to_contain_text("No process evaluates the rules")
+
+
+def test_an_open_alert_is_acknowledged_and_silenced_by_single_keys(page):
+    expect(row(page, "test_queue")).to_be_visible()
+    press(page, "a", "ArrowDown", "ArrowDown", "Enter")
+    expect(page.get_by_test_id("alert-acknowledge")).to_be_visible()
+    press(page, "k")
+    expect(page.get_by_test_id("alert-changes")).to_contain_text("acknowledged by ops")
+    press(page, "k")
+    expect(page.get_by_test_id("alert-changes")).to_contain_text("unacknowledged by ops")
+    press(page, "s")
+    expect(page.get_by_test_id("silence-matchers")).to_have_value("rule=test_queue, tenant=acme")
+    # What is typed there is text.
+    page.get_by_test_id("silence-why").focus()
+    page.keyboard.type("ask")
+    expect(page.get_by_test_id("silence-why")).to_have_value("ask")
+
+
+def test_the_header_leads_to_what_fires(page):
+    badge = page.get_by_test_id("alerts-badge")
+    expect(badge).to_have_text("3 fire")
+    badge.focus()
+    press(page, "Enter")
+    expect(row(page, "test_loop").get_by_role("button")).to_be_focused()
+
+
 def test_escape_leads_back_step_by_step(page):
     expect(row(page, "test_loop")).to_be_visible()
     press(page, "a", "Enter")
@@ -205,8 +233,21 @@ def test_on_a_phone_nothing_has_to_be_scrolled_sideways(page):
     page.set_viewport_size({"width": 390, "height": 844})
     expect(row(page, "test_loop")).to_be_visible()
     assert overflow(page) <= 0
+    # Nor squeezed until a word is a column of letters.
+    assert all(height < 260 for height in page.get_by_test_id("alert-row").evaluate_all(HEIGHTS))
     press(page, "a", "Enter")
     expect(page.get_by_test_id("alert-chart")).to_be_visible()
-    dialog = page.get_by_test_id("alert-dialog")
-    assert dialog.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
-    assert json.loads(dialog.evaluate("box => JSON.stringify(box.getBoundingClientRect())"))["width"] <= 390
+    assert sideways(page.get_by_test_id("alert-dialog")) <= 0
+    press(page, "s")
+    expect(page.get_by_test_id("silence-preview")).to_contain_text("Matches 1")
+    assert sideways(page.get_by_test_id("silence-dialog")) <= 0
+
+
+HEIGHTS = "lines => lines.map(line => line.getBoundingClientRect().height)"
+
+
+def sideways(dialog):
+    """Pixels that are missing to a dialog, or to the phone around it."""
+    return dialog.evaluate(
+        "box => Math.max(box.scrollWidth - box.clientWidth, box.getBoundingClientRect().right - 390)"
+    )

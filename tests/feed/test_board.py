@@ -83,7 +83,7 @@ async def test_who_comes_is_shown_what_is_and_then_told_what_changes():
 
 async def test_a_slow_cadence_misses_nothing():
     async with stage() as on:
-        operator, _ = await subscribed(on, cadence=5)
+        operator, _ = await subscribed(on, topics=("alerts",), cadence=5)
         seen = []
         for number in range(1, 21):
             on.board = board(row(number))

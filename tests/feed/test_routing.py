@@ -33,6 +33,8 @@ async def test_without_authentication_around_it_nobody_is_logged_in():
     await communicator.disconnect()
 
 
+# Nothing is asked of the database, but the hub's thread looks after its connection.
+@pytest.mark.django_db
 async def test_nor_does_anybody_see_who_is_there():
     communicator = WebsocketCommunicator(
         URLRouter(routing.presence_urlpatterns), "/ws/presence/", headers=[(b"origin", b"http://localhost")]

@@ -41,8 +41,7 @@ export function figurePaths(curve: Curve, threshold: number): { line: string; li
   const [low, high] = [Math.min(0, threshold, ...curve.values), Math.max(0, threshold, highest)];
   const [from, until] = [curve.at[0] ?? 0, curve.at.at(-1) ?? 0];
   const x = (at: number) => (((at - from) / (until - from || 1)) * WIDTH).toFixed(1);
-  const y = (value: number) =>
-    (HEIGHT - EDGE - ((value - low) / (high - low || 1)) * (HEIGHT - 2 * EDGE)).toFixed(1);
+  const y = (value: number) => (HEIGHT - EDGE - ((value - low) / (high - low || 1)) * (HEIGHT - 2 * EDGE)).toFixed(1);
   const points = curve.values.map((value, index) => `${x(curve.at[index] ?? from)} ${y(value)}`);
   return { line: `M${points.join("L")}`, limit: `M0 ${y(threshold)}H${WIDTH}`, highest };
 }

@@ -8,8 +8,10 @@ import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { AlertRequest, Answered, FeedState } from "../feed/feed";
 import type { ActiveAlerts, AlertDetail, AlertRow, Error as RequestError, SilenceRow } from "../wire/types";
 
-/** Seconds without typing until a preview is asked for, and between two looks at what is open. */
+/** Seconds without typing until a preview is asked for. */
 const QUICK = 0.25;
+/** Seconds after which an open alert is asked for again: that somebody was told does not change the list. */
+const LOOK_AGAIN = 5;
 const PAGE_SIZE = 20;
 
 export const HOUR = 3600;
@@ -73,6 +75,7 @@ export class AlertDesk {
 
   private lookingAt: unknown = null;
   private lookedAt: unknown = null;
+  private lookAgainAt = 0;
   private previewing = false;
   private typedAt = 0;
   private previewOf: unknown = null;
@@ -112,8 +115,9 @@ export class AlertDesk {
     const alerts = this.page.alerts.value;
     const id = this.opened.value;
     const seen = alerts ?? "unknown";
-    if (id !== null && this.lookingAt === null && this.lookedAt !== seen) {
+    if (id !== null && this.lookingAt === null && (this.lookedAt !== seen || now >= this.lookAgainAt)) {
       this.lookedAt = seen;
+      this.lookAgainAt = now + LOOK_AGAIN;
       void this.lookAt(id);
     }
     this.lookAtPreview(now, alerts);
@@ -267,5 +271,6 @@ export function whyMuted(
   const silence = how === "silenced" ? silences?.find((each) => each.id === by) : undefined;
   if (silence !== undefined) return `silenced by ${silence.by}: ${silence.why}`;
   const cause = how === "inhibited" ? rows.find((row) => row.key === by) : undefined;
+  if (muted === "inhibited") return "explained by what was over a moment ago";
   return cause === undefined ? muted : `explained by ${cause.summary || cause.rule}`;
 }

@@ -7,7 +7,8 @@ import type { AlertChange, AlertDetail, AlertRow, Delivery } from "../wire/types
 import { SaidNotice, SeverityText, toneOf } from "./Alerts";
 import { useModal } from "./dialog";
 import { usePage } from "./page";
-import { Icon, Skeleton, TenantName } from "./parts";
+import { Age, Icon, Skeleton, TenantName } from "./parts";
+import { singleKeys } from "./preferences";
 import { mayOperate } from "./Silences";
 
 export function AlertDialog() {
@@ -31,7 +32,7 @@ function Contents() {
   const { desk } = usePage();
   const [row, detail, problem] = [desk.row.value, desk.detail.value, desk.problem.value];
   return (
-    <>
+    <div data-alert={row?.id}>
       <div class="alert-head">
         <h2 id="alert-title">{row === null ? "Alert" : row.summary || row.rule}</h2>
         <button type="button" class="quiet square" aria-label="Close" onClick={() => desk.close()}>
@@ -47,7 +48,7 @@ function Contents() {
       {row !== null && <Summary row={row} />}
       {row !== null && <Actions row={row} />}
       {detail !== null ? <Story detail={detail} /> : problem === null && <Skeleton lines={4} />}
-    </>
+    </div>
   );
 }
 
@@ -55,9 +56,17 @@ function Summary({ row }: { row: AlertRow }) {
   const { hub } = usePage();
   return (
     <div class={`alert-summary is-${toneOf(row)}`} data-testid="alert-summary" data-state={row.state}>
-      <SeverityText row={row} />
-      {row.action !== "" && <p class="alert-action">{row.action}</p>}
-      <Runbook address={row.runbook} />
+      <p class="alert-state">
+        <SeverityText row={row} />
+        <Standing row={row} />
+      </p>
+      {(row.action !== "" || row.runbook !== "") && (
+        <div class="alert-action">
+          <h3>What to do</h3>
+          <p>{row.action}</p>
+          <Runbook address={row.runbook} />
+        </div>
+      )}
       <dl class="facts">
         <Fact name="Tenant">
           <TenantName tenant={row.tenant} />
@@ -99,6 +108,16 @@ function Lasted({ row }: { row: AlertRow }) {
   );
 }
 
+/** How long it has been so; of what is over the facts say it. */
+function Standing({ row }: { row: AlertRow }) {
+  if (row.state === "resolved") return null;
+  return (
+    <span>
+      {row.state === "firing" ? "fires" : "wrong"} for <Age at={row.fired_at ?? row.since} />
+    </span>
+  );
+}
+
 /** Written by whoever writes rules: only what can be read is a link. */
 function Runbook({ address }: { address: string }) {
   if (address === "") return null;
@@ -120,21 +139,26 @@ function Actions({ row }: { row: AlertRow }) {
       {operate && row.state === "firing" && (
         <button
           type="button"
+          class={row.acknowledged_by === "" ? "primary" : ""}
           data-testid="alert-acknowledge"
+          aria-keyshortcuts="k"
           disabled={desk.acting.value}
           onClick={() => void desk.acknowledge(row)}
         >
           {row.acknowledged_by === "" ? "Acknowledge" : "Take the acknowledgement back"}
+          <Key name="k" />
         </button>
       )}
       {operate && (
         <button
           type="button"
           data-testid="alert-silence"
+          aria-keyshortcuts="s"
           aria-haspopup="dialog"
           onClick={() => desk.startSilence(matchersOf(row.labels))}
         >
           Silence…
+          <Key name="s" />
         </button>
       )}
       <a href={hashOf(row.id)} data-testid="alert-link">
@@ -143,6 +167,10 @@ function Actions({ row }: { row: AlertRow }) {
       {!operate && <span class="muted">You may watch, and not act (hub.operate).</span>}
     </div>
   );
+}
+
+function Key({ name }: { name: string }) {
+  return singleKeys.value === "on" ? <span class="key-hint" aria-hidden="true" data-key={name} /> : null;
 }
 
 function Story({ detail }: { detail: AlertDetail }) {
@@ -183,7 +211,7 @@ function Change({ change, unit }: { change: AlertChange; unit: string }) {
       <span>
         <b>{change.kind}</b>
         {change.by !== "" && ` by ${change.by}`}
-        {change.detail !== "" && `: ${change.detail}`}
+        {change.detail !== "" && `${change.kind === "told" ? "" : ":"} ${change.detail}`}
         {change.value !== null && <span class="muted"> at {figure(change.value, unit)}</span>}
       </span>
     </li>

@@ -1,6 +1,6 @@
 /** What is wrong: who, where, how bad and since when in one look, worst first; what nobody is told of, and what is over. */
-import { useRef } from "preact/hooks";
-import { clock, count, figure, moment } from "../format";
+import { useRef, useState } from "preact/hooks";
+import { clock, count, figure, moment, quantity } from "../format";
 import { whyMuted } from "../store/alerts";
 import type { AlertRow } from "../wire/types";
 import { usePage } from "./page";
@@ -9,6 +9,16 @@ import { Silences } from "./Silences";
 
 /** The shortcut `a` finds the panel by its id. */
 export const ALERTS_ID = "alerts";
+
+/** Alerts that are listed until somebody asks for all of them. */
+const LISTED = 10;
+
+/** Goes to the worst alert, or to the panel if there is none. */
+export function goToAlerts(): void {
+  const panel = document.getElementById(ALERTS_ID);
+  panel?.scrollIntoView?.();
+  (panel?.querySelector<HTMLElement>(".alert-open") ?? panel)?.focus();
+}
 
 const SIGNS = { critical: "error", high: "warning", medium: "warning", low: "info" } as const;
 const ACT: Record<AlertRow["severity"], string> = {
@@ -117,12 +127,29 @@ function Well() {
 }
 
 function List({ rows }: { rows: readonly AlertRow[] }) {
+  const [all, showAll] = useState(false);
+  const listed = all ? rows : rows.slice(0, LISTED);
   return (
-    <ul class="slow-list" data-testid="alert-list" onKeyDown={walk}>
-      {rows.map((row) => (
-        <Line key={row.id} row={row} />
-      ))}
-    </ul>
+    <>
+      <ul class="alert-list" data-testid="alert-list" onKeyDown={walk}>
+        {listed.map((row) => (
+          <Line key={row.id} row={row} />
+        ))}
+      </ul>
+      {rows.length > LISTED && (
+        <p class="alerts-more">
+          <button
+            type="button"
+            class="quiet"
+            data-testid="alerts-all"
+            aria-expanded={all}
+            onClick={() => showAll(!all)}
+          >
+            {all ? `Show the worst ${LISTED}` : `Show all ${count(rows.length)}`}
+          </button>
+        </p>
+      )}
+    </>
   );
 }
 
@@ -144,23 +171,40 @@ function Line({ row }: { row: AlertRow }) {
   return (
     <li class={`is-${toneOf(row)}`} data-testid="alert-row" data-rule={row.rule} data-alert={row.id}>
       <SeverityText row={row} />
-      <div>
+      <div class="alert-what">
         <OpenButton row={row} />
-        <p class="muted">
-          <TenantName tenant={row.tenant} /> · {row.rule}
-        </p>
+        <Place row={row} />
       </div>
-      <div class="slow-what">
+      <div class="alert-do">
+        {row.action !== "" && <p>{row.action}</p>}
         <Care row={row} />
       </div>
-      <Figures row={row} />
-      <p class="slow-time">
-        {row.resolved_at == null ? <Age at={row.fired_at ?? row.since} /> : clock(row.resolved_at)}
-        <small>{row.resolved_at == null ? `since ${clock(row.fired_at ?? row.since)}` : "resolved"}</small>
+      <p class="alert-figure">
+        <b>{figure(row.value, row.unit)}</b>
+        <small>threshold {limit(row)}</small>
+      </p>
+      <p class="alert-since">
+        <Age at={row.fired_at ?? row.since} />
+        <small>since {clock(row.fired_at ?? row.since)}</small>
       </p>
     </li>
   );
 }
+
+/** Where it is: whose, on which process, by which rule. */
+function Place({ row }: { row: AlertRow }) {
+  const { node } = row.labels;
+  return (
+    <p class="muted">
+      <TenantName tenant={row.tenant} />
+      {node !== undefined && ` · ${node}`} · {row.rule}
+    </p>
+  );
+}
+
+/** The threshold beside its number: what is counted need not be said twice. */
+const limit = ({ threshold, unit }: AlertRow) =>
+  ["ratio", "times", "seconds"].includes(unit) ? figure(threshold, unit) : quantity(threshold);
 
 export function SeverityText({ row }: { row: AlertRow }) {
   return (
@@ -190,22 +234,17 @@ function OpenButton({ row }: { row: AlertRow }) {
   );
 }
 
-function Figures({ row }: { row: AlertRow }) {
-  return (
-    <p class="slow-time">
-      {figure(row.value, row.unit)}
-      <small>threshold {figure(row.threshold, row.unit)}</small>
-    </p>
-  );
-}
-
 /** Who takes care of it, and why nobody is told. */
 function Care({ row }: { row: AlertRow }) {
   const { hub } = usePage();
   const muted = row.muted === "" ? "" : whyMuted(row.muted, hub.silences.value, hub.alerts.value?.rows ?? []);
   return (
     <>
-      {row.acknowledged_by !== "" && <p data-testid="alert-acknowledged">acknowledged by {row.acknowledged_by}</p>}
+      {row.acknowledged_by !== "" && (
+        <p class="alert-care" data-testid="alert-acknowledged">
+          acknowledged by {row.acknowledged_by}
+        </p>
+      )}
       {muted !== "" && (
         <p class="muted" data-testid="alert-muted">
           not told: {muted}
@@ -233,7 +272,7 @@ function Earlier() {
         <p class="slow-well muted">Nothing has fired yet that is over.</p>
       ) : (
         <>
-          <ul class="slow-list" onKeyDown={walk}>
+          <ul class="alert-list" onKeyDown={walk}>
             {earlier.rows.map((row) => (
               <Past key={row.id} row={row} />
             ))}
@@ -255,20 +294,18 @@ function Past({ row }: { row: AlertRow }) {
   return (
     <li class="is-resolved" data-testid="alert-past" data-rule={row.rule}>
       <SeverityText row={row} />
-      <div>
+      <div class="alert-what">
         <OpenButton row={row} />
-        <p class="muted">
-          <TenantName tenant={row.tenant} /> · {row.rule}
-        </p>
+        <Place row={row} />
       </div>
-      <div class="slow-what">
+      <div class="alert-do">
         <Care row={row} />
       </div>
-      <p class="slow-time">
+      <p class="alert-figure">
         {figure(row.worst, row.unit)}
         <small>at its worst</small>
       </p>
-      <p class="slow-time">
+      <p class="alert-since">
         {clock(row.since)}
         <small>{row.resolved_at == null ? row.state : `until ${moment(row.resolved_at)}`}</small>
       </p>
@@ -281,4 +318,3 @@ export function alertAt(element: Element | null, rows: readonly AlertRow[]): Ale
   const id = element?.closest<HTMLElement>("[data-alert]")?.dataset.alert;
   return rows.find((row) => String(row.id) === id) ?? null;
 }
-

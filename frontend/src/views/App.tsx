@@ -55,11 +55,13 @@ export function App({ page }: { page: Page }) {
   );
 }
 
-/** The tab tells as well: how many are connected, or that nobody knows. */
+/** The tab tells as well: that something fires, how many are connected, or that nobody knows. */
 function showInTitle({ hub }: Page): void {
   const { kind } = hub.feed.value;
+  const firing = hub.alerts.value?.firing ?? 0;
   const totals = hub.totals.value;
   const known = kind === "live" && totals !== null;
   const state = known ? `${count(totals.active)} connected` : kind === "connecting" ? "Connecting" : "Not live";
-  document.title = `${state} · Channels Hub`;
+  const alarm = kind === "live" && firing > 0 ? `(${count(firing)}) ` : "";
+  document.title = `${alarm}${state} · Channels Hub`;
 }

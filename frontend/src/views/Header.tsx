@@ -1,4 +1,5 @@
-import { duration } from "../format";
+import { count, duration } from "../format";
+import { goToAlerts } from "./Alerts";
 import { usePage } from "./page";
 import { Icon, Segmented } from "./parts";
 import { theme } from "./preferences";
@@ -12,6 +13,7 @@ export function Header({ onHelp }: { onHelp: () => void }) {
         <span>Channels Hub</span>
       </a>
       <FeedBadge />
+      <AlertsBadge />
       <TenantSelect />
       <div class="top-end">
         <button
@@ -64,6 +66,20 @@ function Mark() {
       <path d="M6.3 17.7a8 8 0 0 1 0-11.4M17.7 6.3a8 8 0 0 1 0 11.4" />
       <path class="outer" d="M3.2 20.8a12.4 12.4 0 0 1 0-17.6M20.8 3.2a12.4 12.4 0 0 1 0 17.6" />
     </svg>
+  );
+}
+
+/** Wherever on the page somebody is: that something fires, and the way to it. */
+function AlertsBadge() {
+  const { hub } = usePage();
+  const active = hub.alerts.value;
+  if (!active || active.firing === 0) return null;
+  const worst = active.rows[0]?.severity === "critical" ? "critical" : "high";
+  return (
+    <button type="button" class={`alerts-badge is-${worst}`} data-testid="alerts-badge" onClick={goToAlerts}>
+      <Icon name={worst === "critical" ? "error" : "warning"} />
+      {count(active.firing)} {active.firing === 1 ? "fires" : "fire"}
+    </button>
   );
 }
 

@@ -132,7 +132,5 @@ function PreviewText() {
   if (previewed.problem !== null) return <>{previewed.problem}</>;
   if (previewed.matchers === "") return <>Say which alerts.</>;
   const { total } = previewed;
-  return (
-    <>{total === 0 ? "Matches nothing that is active now." : `Matches ${count(total)} of the active alerts:`}</>
-  );
+  return <>{total === 0 ? "Matches nothing that is active now." : `Matches ${count(total)} of the active alerts:`}</>;
 }

@@ -1,8 +1,8 @@
 /** Of what nobody is told, until when, and who said so. */
 import { clock, count, moment } from "../format";
+import { matchersOf } from "../store/alerts";
 import type { Hub } from "../store/hub";
 import type { SilenceRow } from "../wire/types";
-import { matchersOf } from "../store/alerts";
 import { usePage } from "./page";
 
 export function Silences() {
@@ -11,7 +11,9 @@ export function Silences() {
   if (silences == null) return null;
   return (
     <details class="alerts-fold" data-testid="silences" data-count={silences.length} open={silences.length > 0}>
-      <summary>{silences.length === 0 ? "Silences" : `Silences: ${count(silences.length)}`}</summary>
+      <summary data-testid="silences-summary">
+        {silences.length === 0 ? "Silences" : `Silences: ${count(silences.length)}`}
+      </summary>
       {silences.length === 0 && <p class="slow-well muted">Everything that fires is told.</p>}
       <ul class="silence-list">
         {silences.map((silence) => (

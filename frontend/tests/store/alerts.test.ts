@@ -1,4 +1,4 @@
-import { signal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import { beforeEach, expect, test } from "vitest";
 import type { AlertRequest, FeedState } from "../../src/feed/feed";
 import { AlertDesk, alertInHash, hashOf, matchersOf, whyMuted } from "../../src/store/alerts";
@@ -7,8 +7,8 @@ import { alertRow, silenceRow } from "../samples";
 
 const REFUSED = { code: "not_allowed" as const, message: "You may watch, and not act." };
 
-let feed: ReturnType<typeof signal<FeedState>>;
-let alerts: ReturnType<typeof signal<ActiveAlerts | null | undefined>>;
+let feed: Signal<FeedState>;
+let alerts: Signal<ActiveAlerts | null | undefined>;
 let desk: AlertDesk;
 let asked: AlertRequest[];
 let answers: ((answer: unknown) => void)[];
@@ -57,6 +57,17 @@ test("an open alert is asked for once, and again when the list has changed", asy
   alerts.value = list(alertRow(1, { value: 20 }));
   expect(desk.row.value?.value).toBe(20);
   desk.look(4);
+  expect(asked.length).toBe(2);
+});
+
+test("an open alert is asked for again after a while: whom it was told does not change the list", async () => {
+  desk.open(1);
+  desk.look(1);
+  await answer(detailOf(alertRow(1)));
+  desk.look(5.9);
+  expect(asked.length).toBe(1);
+  desk.look(6);
+  desk.look(12);
   expect(asked.length).toBe(2);
 });
 
@@ -233,7 +244,16 @@ test("matchers say what labels say, the rule first, and quote what must be quote
 
 test("an address names an alert, or none", () => {
   expect(alertInHash(hashOf(7))).toBe(7);
-  for (const hash of ["", "#", "#alert=", "#alert=x", "#alert=-1", "#alert=1.5", "#alert=7&x", "#alert=99999999999999999"])
+  for (const hash of [
+    "",
+    "#",
+    "#alert=",
+    "#alert=x",
+    "#alert=-1",
+    "#alert=1.5",
+    "#alert=7&x",
+    "#alert=99999999999999999",
+  ])
     expect(alertInHash(hash)).toBeNull();
 });
 
@@ -243,6 +263,6 @@ test("why nobody is told is said in words, as far as it is known", () => {
   expect(whyMuted("silenced by 9", silences, [])).toBe("silenced by 9");
   expect(whyMuted("silenced by 3f", null, [])).toBe("silenced by 3f");
   expect(whyMuted("inhibited by key-1", [], [alertRow(1)])).toBe("explained by 12 exceptions at Orders (1)");
-  expect(whyMuted("inhibited", [], [])).toBe("inhibited");
+  expect(whyMuted("inhibited", [], [])).toBe("explained by what was over a moment ago");
   expect(whyMuted("in maintenance by nightly", [], [])).toBe("in maintenance by nightly");
 });

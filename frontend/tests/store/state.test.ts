@@ -1,7 +1,18 @@
 import { expect, test } from "vitest";
 import { INITIAL, metricKey, reduce, rowKey, type State, subscribed } from "../../src/store/state";
 import type { MetricRow, NodeRow, ServerMessage } from "../../src/wire/types";
-import { alertRow, consumerRow, droppedRow, event, hello, history, layerRow, presenceRow, silenceRow, totals } from "../samples";
+import {
+  alertRow,
+  consumerRow,
+  droppedRow,
+  event,
+  hello,
+  history,
+  layerRow,
+  presenceRow,
+  silenceRow,
+  totals,
+} from "../samples";
 
 const after = (messages: ServerMessage[], from: State = INITIAL) => messages.reduce(reduce, from);
 const node = (name: string, changes: Partial<NodeRow> = {}): NodeRow => ({

@@ -12,7 +12,7 @@ import { type Page, PageProvider } from "../../src/views/page";
 import { singleKeys } from "../../src/views/preferences";
 import { SilenceDialog } from "../../src/views/SilenceDialog";
 import { useShortcuts } from "../../src/views/shortcuts";
-import type { ActiveAlerts, AlertDetail, AlertRow, SilenceRow, ServerMessage } from "../../src/wire/types";
+import type { ActiveAlerts, AlertDetail, AlertRow, ServerMessage, SilenceRow } from "../../src/wire/types";
 import { alertRow, hello, silenceRow, totals } from "../samples";
 
 let hub: Hub;
@@ -277,7 +277,9 @@ test("who may not act sees no button for it, and why", async () => {
 test("nothing that stands in an alert becomes markup, and only the web is a link", async () => {
   const evil = '<img src=x onerror="alert(1)">';
   const label = { rule: evil, tenant: evil };
-  await active([alertRow(1, { summary: evil, action: evil, tenant: evil, labels: label, runbook: "javascript:alert(1)" })]);
+  await active([
+    alertRow(1, { summary: evil, action: evil, tenant: evil, labels: label, runbook: "javascript:alert(1)" }),
+  ]);
   await act(() => desk.open(1));
   expect(document.body.querySelectorAll("img")).toHaveLength(0);
   expect(text("alert-dialog")[0]).toContain(evil);
