@@ -187,10 +187,11 @@ class Outbox:
     def _claimed(self, delivery: Delivery) -> Claim:
         notice = Notice.unpack(delivery.notice)
         keys = [alert.key for alert in (*notice.firing, *notice.resolved)][:20]
-        lives = AlertRecord.objects.filter(key__in=keys).order_by("pk").values_list("key", "values")
-        curves = {key: tuple(value for _, value in values) for key, values in lives}
+        lives = {one.key: one for one in AlertRecord.objects.filter(key__in=keys).order_by("pk").only("key", "values")}
+        curves = {key: tuple(value for _, value in one.values) for key, one in lives.items()}
+        first = lives.get(keys[0]) if keys else None
         memories = ReceiverMemory.objects.filter(incident=delivery.incident, receiver=delivery.receiver)
-        message = compose(notice, curves, self._page, self._site)
+        message = compose(notice, curves, self._page, self._site, first and first.pk)
         return Claim(delivery, message, next(iter(memories.values_list("memory", flat=True)), {}))
 
     def _bury_unknown(self, names: Iterable[str], now: float) -> None:

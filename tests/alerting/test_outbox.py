@@ -71,14 +71,15 @@ def raising(error: Exception):
 
 
 def test_a_message_arrives_with_its_words_and_curve(outbox, sink, clock):
-    AlertRecord.objects.create(
+    kept = AlertRecord.objects.create(
         key="k", rule="crowded", severity="high", labels={}, state="firing", since="2026-01-01T00:00Z", threshold=1.0,
         values=[[1, 0.5], [2, 2.0]], changed_at="2026-01-01T00:00Z",
     )  # fmt: skip
     post(clock)
     assert 1 == send(outbox)
     [message] = sink.calls
-    assert ({"k": (0.5, 2.0)}, "https://hub.example/", "shop") == (message.curves, message.page, message.site)
+    page = f"https://hub.example/#alert={kept.pk}"
+    assert ({"k": (0.5, 2.0)}, page, "shop") == (message.curves, message.page, message.site)
     assert ("i", 1, (ALERT,)) == (message.incident, message.notice.number, message.notice.firing)
     assert [("ops", 1, "delivered")] == states()
     assert 0 == send(outbox)

@@ -12,7 +12,7 @@ from hub.alerting.receivers.base import DeliveryError, RefusedError
 from hub.alerting.receivers.email import MAX_SUBJECT, Email, EmailOptions
 from hub.core.groups import ACKNOWLEDGED, CHANGED, FIRED, OVER
 from hub.core.redaction import Secret
-from tests.alerting.messages import EVIL, INCIDENT, PAGE, alert, evil, message, storm
+from tests.alerting.messages import EVIL, INCIDENT, PAGE, RECORD, evil, message, storm
 from tests.alerting.receivers.test_trouble import own_locals
 from tests.support.receivers import LOCALHOST, SMTP_PASSWORD, SMTP_USER, Mailbox
 
@@ -52,8 +52,8 @@ def test_a_mail_has_text_and_html_with_all_that_somebody_needs(mailbox):
         told = part(one, kind)
         for words in ("Firing: ", "120 errors, threshold 10 errors", "▁▁▃█", "2026-11-18 11:05:40 UTC", "acme"):
             assert words in told
-    assert f"{PAGE}?alert={alert().key}" in part(one, "plain")
-    assert f'<a href="{PAGE}?alert={alert().key}&amp;at=' in part(one, "html")
+    assert f"{PAGE}#alert={RECORD}" in part(one, "plain")
+    assert f'<a href="{PAGE}#alert={RECORD}"' in part(one, "html")
 
 
 def test_the_mails_of_an_incident_are_one_thread(mailbox):

@@ -10,7 +10,7 @@ from hub.alerting.receivers.base import DeliveryError, RefusedError
 from hub.alerting.receivers.slack import LOST, MAX_TEXT, PASSING, _fit, blocks_of
 from hub.core.groups import ACKNOWLEDGED, CHANGED, OVER, REPEATED
 from hub.core.rules import SEVERITIES
-from tests.alerting.messages import AT, PAGE, alert, evil, message, storm
+from tests.alerting.messages import AT, PAGE, RECORD, alert, evil, message, storm
 from tests.alerting.receivers.made import made
 from tests.support.formats import slack_flaws
 from tests.support.receivers import Answer, answer_json
@@ -27,7 +27,7 @@ def test_a_message_has_all_that_somebody_needs_to_act():
     for part in (
         "🟠 Firing: chat, tenant acme: 120 errors within 5 min", "Severity: high", "Tenant: acme",
         "120 errors, threshold 10 errors", "▁▁▃█", f"<!date^{int(AT) - 60}^", "2026-11-18 11:05:40 UTC",
-        "Look at the events handler.error.", f"{PAGE}?alert={alert().key}", "https://runbooks.example.com/errors",
+        "Look at the events handler.error.", f"{PAGE}#alert={RECORD}", "https://runbooks.example.com/errors",
     ):  # fmt: skip
         assert part in text
 

@@ -1,0 +1,181 @@
+"""A site that tells receivers of every kind, what they were told, and what is secret in its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from hub.alerting.pack import PACK
+from tests.alerting.provoked.consumers import name_of
+from tests.alerting.provoked.provocations import PROVOCATIONS, SHORTENED, Scene
+from tests.support.receivers import (
+    ROUTING_KEY,
+    SLACK_TOKEN,
+    SMTP_PASSWORD,
+    SMTP_USER,
+    WEBHOOK_SECRET,
+    Answer,
+    HttpReceiver,
+    Mailbox,
+    PagerDuty,
+    Slack,
+    Webhook,
+)
+from tests.support.redis import make_redis
+from tests.support.servers import DAPHNE, Server, make_server
+from tests.support.traffic import make_traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from email.message import EmailMessage
+    from pathlib import Path
+
+PAGE = "https://hub.example.com/hub/"
+WRONG_TOKEN = "a-token-that-is-no-good-anywhere"
+#: By the variables that hold them.
+SECRETS = {
+    "CHAT_TOKEN": SLACK_TOKEN, "PAGER_KEY": ROUTING_KEY, "TICKETS_SECRET": WEBHOOK_SECRET,
+    "MAIL_PASSWORD": SMTP_PASSWORD, "WRONG_TOKEN": WRONG_TOKEN,
+}  # fmt: skip
+#: One message for a rule and where it is; what fires within three seconds is in it.
+ROUTE = {"name": "all", "by": ["rule", "consumer", "layer"], "wait": 3, "interval": 15, "repeat": 3600}
+#: Seconds within which a provoked alert is told, and told to be over.
+WAIT = 90.0
+
+
+class Provoked:
+    """
+    The site and its receivers; a context manager.
+
+    Args:
+        folder: For databases and logs.
+        traffic: Profile of the demo's visitors.
+    """
+
+    def __init__(self, folder: Path, traffic: str) -> None:
+        self._exits = ExitStack()
+        self._folder, self._profile = folder, traffic
+        self.bot, self.channel, self.pager, self.tickets = Slack(), Slack(), PagerDuty(), Webhook()
+        self.mailbox, self.gossip = Mailbox(), HttpReceiver()
+        # It repeats what it was sent, secrets and all.
+        self.gossip.down = Answer(401, how="echo")
+
+    def __enter__(self) -> Self:
+        for one in (self.bot, self.channel, self.pager, self.tickets, self.mailbox, self.gossip):
+            self._exits.enter_context(one)
+        self.redis = self._exits.enter_context(make_redis(self._folder))
+        self.site = make_server(
+            DAPHNE, "tests.alerting.provoked.application:application", folder=self._folder, env=self._environment()
+        )
+        self.site.manage("migrate", "-v", "0")
+        self.site.manage("check", "--fail-level", "WARNING")
+        self._exits.enter_context(self.site)
+        self._exits.enter_context(make_traffic(self.site, self._folder, self._profile))
+        self._until(self.on_duty, 30.0)
+        # As long as the longest window, twice: what is compared must be known.
+        time.sleep(12.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def _environment(self) -> dict[str, str]:
+        receivers = {
+            "bot": {"type": "slack", "token": "env:CHAT_TOKEN", "channel": "#alerts", "api": f"{self.bot.url}/api/"},
+            "channel": {"type": "slack", "url": self.channel.webhook},
+            "pager": {"type": "pagerduty", "routing_key": "env:PAGER_KEY", "url": f"{self.pager.url}/v2/enqueue"},
+            "tickets": {"type": "webhook", "url": self.tickets.url, "secret": "env:TICKETS_SECRET"},
+            "mail": {
+                "type": "email", "to": ["ops@example.com"], "host": "127.0.0.1", "port": self.mailbox.port,
+                "user": SMTP_USER, "password": "env:MAIL_PASSWORD", "security": "none", "sender": "hub@example.com",
+            },
+            "gossip": {"type": "webhook", "url": self.gossip.url, "token": "env:WRONG_TOKEN"},
+        }  # fmt: skip
+        routes = [{**ROUTE, "receivers": list(receivers)}]
+        return {
+            **SECRETS, "DJANGO_SETTINGS_MODULE": "tests.alerting.provoked.settings", "LOG_LEVEL": "DEBUG",
+            "LAYER_REDIS_URL": self.redis.url, "HUB_RULES": json.dumps(SHORTENED), "HUB_ROUTES": json.dumps(routes),
+            "HUB_RECEIVERS": json.dumps({name: {**one, "per_minute": 6000} for name, one in receivers.items()}),
+            "HUB_PAGE_URL": PAGE, "HUB_SLOW_THRESHOLD_MS": "2000", "HUB_EVENTS_PER_SECOND": "1000",
+        }  # fmt: skip
+
+    # --- what happens ---
+
+    def provoke(self, *rules: str) -> None:
+        """Provoke alerts of some rules, and wait until all receivers know that they are over, or should."""
+
+        async def all_at_once() -> None:
+            scenes = (PROVOCATIONS[rule](Scene(rule, self.site, self.redis)) for rule in rules)
+            for error in await asyncio.gather(*scenes, return_exceptions=True):
+                if isinstance(error, BaseException):
+                    raise error
+
+        asyncio.run(all_at_once())
+        self._until(lambda: all(self.is_over(rule) for rule in rules), WAIT)
+
+    def is_over(self, rule: str) -> bool:
+        return "resolved" in [told["kind"] for told in self.told(rule)]
+
+    @staticmethod
+    def _until(condition: Callable[[], bool], seconds: float) -> None:
+        """Wait; what does not come is for the tests to tell."""
+        deadline = time.monotonic() + seconds
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def on_duty(self) -> bool:
+        return "hub_alerts_firing" in self.metrics()
+
+    # --- what was told ---
+
+    def told(self, rule: str) -> list[dict[str, Any]]:
+        """What the webhook was told of a rule, where its own provocation was, in order."""
+        return [message for message in list(self.tickets.messages.values()) if _is_of(rule, message["labels"])]
+
+    def paged(self, rule: str) -> list[dict[str, Any]]:
+        """The events that PagerDuty got."""
+        events = [got.json for got in list(self.pager.got)]
+        own = [event["dedup_key"] for event in events if _is_of(rule, _labels(event))]
+        return [event for event in events if event["dedup_key"] in own]
+
+    def mailed(self, rule: str) -> list[EmailMessage]:
+        """The mails whose link leads where the webhook's does."""
+        [page] = {message["page"] for message in self.told(rule)}
+        return [one for one in list(self.mailbox.mails) if f"{page}\n" in _text(one)]
+
+    # --- what it says of itself ---
+
+    def metrics(self) -> str:
+        return httpx.get(f"{self.site.url}/metrics", timeout=30).text
+
+    def dump(self) -> str:
+        """All that is in its database."""
+        return self.site.manage("dumpdata", "hub")
+
+
+def _labels(event: dict[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = event.get("payload", {}).get("custom_details", {}).get("labels", {})
+    return labels
+
+
+def _is_of(rule: str, labels: dict[str, str]) -> bool:
+    """Whether labels are those of a rule where its own provocation was."""
+    by = PACK[rule]["by"]
+    where = {"consumer": name_of(rule)} if "consumer" in by else {"layer": rule} if "layer" in by else {}
+    return labels.items() >= {"rule": rule, **where}.items()
+
+
+def linked(slack: Slack, page: str) -> list[dict[str, Any]]:
+    """What was posted to Slack with a button that leads there, and what was made of it."""
+    buttons = [(got.json, block) for got in list(slack.got) for block in got.json["blocks"] if block["type"] == "actions"]
+    return [message for message, block in buttons if page in [one["url"] for one in block["elements"]]]
+
+
+def _text(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    return "" if body is None else str(body.get_content())
