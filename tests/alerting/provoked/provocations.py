@@ -100,7 +100,8 @@ async def _fails(scene: Scene, tenant: str) -> None:
     try:
         await scene.tell(tenant, "fail")
     except ConnectionClosed as error:
-        assert 1011 == error.code
+        assert error.rcvd is not None
+        assert 1011 == error.rcvd.code
 
 
 async def refuse(scene: Scene) -> None:

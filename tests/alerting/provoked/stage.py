@@ -58,7 +58,6 @@ class Provoked:
     """
 
     def __init__(self, folder: Path, traffic: str) -> None:
-        self._exits = ExitStack()
         self._folder, self._profile = folder, traffic
         self.bot, self.channel, self.pager, self.tickets = Slack(), Slack(), PagerDuty(), Webhook()
         self.mailbox, self.gossip = Mailbox(), HttpReceiver()
@@ -66,20 +65,26 @@ class Provoked:
         self.gossip.down = Answer(401, how="echo")
 
     def __enter__(self) -> Self:
-        for one in (self.bot, self.channel, self.pager, self.tickets, self.mailbox, self.gossip):
-            self._exits.enter_context(one)
-        self.redis = self._exits.enter_context(make_redis(self._folder))
+        with ExitStack() as stack:
+            self._start(stack)
+            self._exits = stack.pop_all()
+        return self
+
+    def _start(self, stack: ExitStack) -> None:
+        receivers: tuple[Any, ...] = (self.bot, self.channel, self.pager, self.tickets, self.mailbox, self.gossip)
+        for one in receivers:
+            stack.enter_context(one)
+        self.redis = stack.enter_context(make_redis(self._folder))
         self.site = make_server(
             DAPHNE, "tests.alerting.provoked.application:application", folder=self._folder, env=self._environment()
         )
         self.site.manage("migrate", "-v", "0")
         self.site.manage("check", "--fail-level", "WARNING")
-        self._exits.enter_context(self.site)
-        self._exits.enter_context(make_traffic(self.site, self._folder, self._profile))
+        stack.enter_context(self.site)
+        stack.enter_context(make_traffic(self.site, self._folder, self._profile))
         self._until(self.on_duty, 30.0)
         # As long as the longest window, twice: what is compared must be known.
         time.sleep(12.0)
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._exits.close()
@@ -94,7 +99,9 @@ class Provoked:
                 "type": "email", "to": ["ops@example.com"], "host": "127.0.0.1", "port": self.mailbox.port,
                 "user": SMTP_USER, "password": "env:MAIL_PASSWORD", "security": "none", "sender": "hub@example.com",
             },
-            "gossip": {"type": "webhook", "url": self.gossip.url, "token": "env:WRONG_TOKEN"},
+            "gossip": {
+                "type": "webhook", "url": self.gossip.url, "token": "env:WRONG_TOKEN", "secret": "env:TICKETS_SECRET",
+            },
         }  # fmt: skip
         routes = [{**ROUTE, "receivers": list(receivers)}]
         return {
