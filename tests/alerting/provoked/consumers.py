@@ -23,7 +23,11 @@ def name_of(rule: str) -> str:
 
 
 class Trouble(MonitoredConsumerMixin, AsyncWebsocketConsumer):
-    """Does as it is told, ``<what> <how much>``, and answers when it is done. The query says whose it is."""
+    """
+    Does as it is told, ``<what> <how much>``, and answers when it is done.
+
+    The query says whose it is, whether it is a member of the group, and whether it is refused.
+    """
 
     hub_slow_threshold_ms = 60_000
     hub_heartbeat_interval = 1.0
@@ -40,7 +44,7 @@ class Trouble(MonitoredConsumerMixin, AsyncWebsocketConsumer):
         if "refuse" in self.query:
             await self.close()
             return
-        if self.group:
+        if "member" in self.query:
             await self.channel_layer.group_add(self.group, self.channel_name)
         await self.accept()
 

@@ -59,6 +59,7 @@ class Provoked:
 
     def __init__(self, folder: Path, traffic: str) -> None:
         self._folder, self._profile = folder, traffic
+        self._began: dict[str, int] = {}
         self.bot, self.channel, self.pager, self.tickets = Slack(), Slack(), PagerDuty(), Webhook()
         self.mailbox, self.gossip = Mailbox(), HttpReceiver()
         # It repeats what it was sent, secrets and all.
@@ -115,15 +116,24 @@ class Provoked:
 
     def provoke(self, *rules: str) -> None:
         """Provoke alerts of some rules, and wait until all receivers know that they are over, or should."""
+        self._until(lambda: not any(self.is_open(rule) for rule in rules), WAIT)
+        self._began |= dict.fromkeys(rules, len(self.tickets.messages))
 
-        async def all_at_once() -> None:
-            scenes = (PROVOCATIONS[rule](Scene(rule, self.site, self.redis)) for rule in rules)
-            for error in await asyncio.gather(*scenes, return_exceptions=True):
-                if isinstance(error, BaseException):
-                    raise error
+        async def play() -> None:
+            async with asyncio.TaskGroup() as scenes:
+                for rule in rules:
+                    scenes.create_task(PROVOCATIONS[rule](Scene(rule, self.site, self.redis)))
+                    # A small machine would not answer so many handshakes in time.
+                    await asyncio.sleep(0.5)
 
-        asyncio.run(all_at_once())
+        asyncio.run(play())
         self._until(lambda: all(self.is_over(rule) for rule in rules), WAIT)
+
+    def is_open(self, rule: str) -> bool:
+        """Whether something of a rule fires, wherever that is."""
+        told = [message for message in list(self.tickets.messages.values()) if message["labels"]["rule"] == rule]
+        kinds = {message["incident"]: message["kind"] for message in told}
+        return bool({*kinds.values()} - {"resolved"})
 
     def is_over(self, rule: str) -> bool:
         return "resolved" in [told["kind"] for told in self.told(rule)]
@@ -141,13 +151,15 @@ class Provoked:
     # --- what was told ---
 
     def told(self, rule: str) -> list[dict[str, Any]]:
-        """What the webhook was told of a rule, where its own provocation was, in order."""
-        return [message for message in list(self.tickets.messages.values()) if _is_of(rule, message["labels"])]
+        """What the webhook was told of a rule since it was provoked, and where that was, in order."""
+        told = list(self.tickets.messages.values())[self._began[rule] :]
+        return [message for message in told if _is_of(rule, message["labels"])]
 
     def paged(self, rule: str) -> list[dict[str, Any]]:
-        """The events that PagerDuty got."""
+        """The events that PagerDuty got of it; their incident is another one, as each receiver is told by itself."""
+        page = self.told(rule)[0]["page"]
         events = [got.json for got in list(self.pager.got)]
-        own = [event["dedup_key"] for event in events if _is_of(rule, _labels(event))]
+        own = {event["dedup_key"] for event in events if page == event.get("client_url")}
         return [event for event in events if event["dedup_key"] in own]
 
     def mailed(self, rule: str) -> list[EmailMessage]:
@@ -163,11 +175,6 @@ class Provoked:
     def dump(self) -> str:
         """All that is in its database."""
         return self.site.manage("dumpdata", "hub")
-
-
-def _labels(event: dict[str, Any]) -> dict[str, str]:
-    labels: dict[str, str] = event.get("payload", {}).get("custom_details", {}).get("labels", {})
-    return labels
 
 
 def _is_of(rule: str, labels: dict[str, str]) -> bool:
