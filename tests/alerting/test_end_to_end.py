@@ -17,7 +17,7 @@ from hub.alerting.message import one_line
 from hub.alerting.pack import PACK
 from hub.alerting.receivers.pagerduty import SEVERITIES
 from tests.alerting.provoked.provocations import PHASES, PROVOCATIONS, TENANTS
-from tests.alerting.provoked.stage import SECRETS, Provoked, linked
+from tests.alerting.provoked.stage import SECRETS, Provoked
 from tests.support.receivers import SLACK_PATH
 
 if TYPE_CHECKING:
@@ -72,12 +72,13 @@ def test_pagerduty_has_one_incident_and_it_is_resolved(provoked, rule):
 
 @pytest.mark.parametrize("rule", PROVOCATIONS)
 def test_slack_has_a_message_that_says_in_the_end_that_all_is_over(provoked, rule):
-    page = provoked.told(rule)[0]["page"]
     # A webhook writes anew, a bot keeps the first message as the incident is.
-    first, *_, last = [message["text"] for message in linked(provoked.channel, page)]
-    assert ("Firing", "✅ Resolved") == (first.split()[1].rstrip(":"), last.partition(":")[0])
-    [kept] = {message["ts"] for message in linked(provoked.bot, page) if "ts" in message}
-    assert 1 == len([message for message in linked(provoked.bot, page) if "ts" not in message])
+    first, *_, last = [message["text"] for message in provoked.written(provoked.channel, rule)]
+    assert first[1:].startswith(" Firing: ")
+    assert last.startswith("✅ Resolved: ")
+    written = provoked.written(provoked.bot, rule)
+    [kept] = {message["ts"] for message in written if "ts" in message}
+    assert 1 == len([message for message in written if "ts" not in message])
     assert provoked.bot.messages[kept]["text"].startswith("✅ Resolved: ")
     assert [one for one in provoked.bot.messages.values() if one.get("thread_ts") == kept]
 

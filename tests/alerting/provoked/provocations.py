@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 #: The second one can be written in a URL.
 TENANTS = ("acme", EVIL.removesuffix(" \ud800"))
-_WINDOW = {"window": 6, "keep": 1}
+_WINDOW = {"window": 10, "keep": 1}
 #: What the settings change of the pack, so that a test need not take hours.
 SHORTENED: dict[str, dict[str, Any]] = {
     "connection_failures": _WINDOW,
     "handler_errors": _WINDOW,
-    "handler_errors_many": {"window": 15, "above": 50, "keep": 1},
-    "handler_errors_doubled": {"window": 4, "offset": 4, "keep": 1},
+    "handler_errors_many": {"window": 20, "above": 50, "keep": 1},
+    "handler_errors_doubled": {"window": 8, "offset": 8, "keep": 1},
     "latency_medium": {**_WINDOW, "for": 1},
     "latency_high": {**_WINDOW, "for": 1},
     "latency_critical": {**_WINDOW, "for": 1},
     "message_slow": _WINDOW,
     "inbound_backlog": {"for": 1, "keep": 1},
-    "layer_backlog": {"above": 2000, "keep": 1},
+    "layer_backlog": {"above": 1000, "keep": 1},
     "layer_filling": {"keep": 1},
     "frames_dropped": _WINDOW,
     "frames_lost_untold": _WINDOW,
@@ -48,7 +48,7 @@ SHORTENED: dict[str, dict[str, Any]] = {
     "loop_blocked": {"keep": 5},
     "slow_consumer": {"keep": 2},
     "slow_for_long": {"for": 5, "keep": 1},
-    "traffic_risen": {"window": 4, "offset": 8, "least": 200, "keep": 1},
+    "traffic_risen": {"window": 8, "offset": 8, "least": 200, "keep": 1},
 }
 
 
@@ -208,9 +208,9 @@ PROVOCATIONS: dict[str, Provocation] = {
     "latency_critical": late(3.2),
     "message_slow": wait_long,
     "inbound_backlog": queue_up,
-    "layer_backlog": publish(1500, 5.0),
-    "layer_filling": publish(90, 4.0),
-    "frames_dropped": publish(150, 4.0),
+    "layer_backlog": publish(800, 8.0),
+    "layer_filling": publish(90, 8.0),
+    "frames_dropped": publish(150, 8.0),
     "frames_lost_untold": lose_redis,
     "mass_disconnect": break_off,
     "presence_lost": fall_silent,

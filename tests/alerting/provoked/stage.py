@@ -84,8 +84,8 @@ class Provoked:
         stack.enter_context(self.site)
         stack.enter_context(make_traffic(self.site, self._folder, self._profile))
         self._until(self.on_duty, 30.0)
-        # As long as the longest window, twice: what is compared must be known.
-        time.sleep(12.0)
+        # The longest window that is compared with another one, twice: both must be known.
+        time.sleep(18.0)
 
     def __exit__(self, *_: object) -> None:
         self._exits.close()
@@ -124,7 +124,7 @@ class Provoked:
                 for rule in rules:
                     scenes.create_task(PROVOCATIONS[rule](Scene(rule, self.site, self.redis)))
                     # A small machine would not answer so many handshakes in time.
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(0.7)
 
         asyncio.run(play())
         self._until(lambda: all(self.is_over(rule) for rule in rules), WAIT)
@@ -157,15 +157,25 @@ class Provoked:
 
     def paged(self, rule: str) -> list[dict[str, Any]]:
         """The events that PagerDuty got of it; their incident is another one, as each receiver is told by itself."""
-        page = self.told(rule)[0]["page"]
+        pages = self.pages(rule)
         events = [got.json for got in list(self.pager.got)]
-        own = {event["dedup_key"] for event in events if page == event.get("client_url")}
+        own = {event["dedup_key"] for event in events if event.get("client_url") in pages}
         return [event for event in events if event["dedup_key"] in own]
 
+    def pages(self, rule: str) -> set[str]:
+        """Where links lead in messages of it, whatever receiver they are for."""
+        return {message["page"] for message in self.told(rule)}
+
+    def written(self, slack: Slack, rule: str) -> list[dict[str, Any]]:
+        """What was posted to Slack with a button that leads there, and what was made of it."""
+        pages = self.pages(rule)
+        posted = [(got.json, block) for got in list(slack.got) for block in got.json["blocks"]]
+        return [said for said, block in posted if pages & {one.get("url") for one in block.get("elements", ())}]
+
     def mailed(self, rule: str) -> list[EmailMessage]:
-        """The mails whose link leads where the webhook's does."""
-        [page] = {message["page"] for message in self.told(rule)}
-        return [one for one in list(self.mailbox.mails) if f"{page}\n" in _text(one)]
+        """The mails with a link that leads there."""
+        pages = self.pages(rule)
+        return [one for one in list(self.mailbox.mails) if pages & set(_text(one).split())]
 
     # --- what it says of itself ---
 
@@ -182,12 +192,6 @@ def _is_of(rule: str, labels: dict[str, str]) -> bool:
     by = PACK[rule]["by"]
     where = {"consumer": name_of(rule)} if "consumer" in by else {"layer": rule} if "layer" in by else {}
     return labels.items() >= {"rule": rule, **where}.items()
-
-
-def linked(slack: Slack, page: str) -> list[dict[str, Any]]:
-    """What was posted to Slack with a button that leads there, and what was made of it."""
-    buttons = [(got.json, block) for got in list(slack.got) for block in got.json["blocks"] if block["type"] == "actions"]
-    return [message for message, block in buttons if page in [one["url"] for one in block["elements"]]]
 
 
 def _text(mail: EmailMessage) -> str:
