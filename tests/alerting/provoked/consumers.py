@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,6 +14,8 @@ from hub import MonitoredConsumerMixin
 from hub.alerting.pack import PACK
 from tests.alerting.provoked.layers import LAYERS
 
+#: By group.
+_released: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 #: Rules about what takes long; nothing else is slow by its own threshold.
 SLOW = ("slow_consumer", "slow_for_long")
 
@@ -58,6 +61,13 @@ class Trouble(MonitoredConsumerMixin, AsyncWebsocketConsumer):
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def hold(self, amount: float) -> None:
+        """Until somebody says that it is over."""
+        await _released[self.group].wait()
+
+    async def release(self, amount: float) -> None:
+        _released[self.group].set()
 
     async def block(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - blocks the loop
