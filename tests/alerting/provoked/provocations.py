@@ -183,7 +183,7 @@ async def fall_silent(scene: Scene) -> None:
 
 
 async def block(scene: Scene) -> None:
-    await scene.tell(TENANTS[0], "block 6")
+    await scene.tell(TENANTS[0], "block 9")
 
 
 def slow(seconds: float) -> Provocation:
