@@ -225,5 +225,6 @@ _CROWDS = (
     "presence_lost", "traffic_risen",
 )  # fmt: skip
 _ALONE = ("loop_blocked",)
-#: One after the other, as small machines can't do all at once; and a blocked loop explains what is slow.
-PHASES = (_CROWDS, tuple(rule for rule in PROVOCATIONS if rule not in _CROWDS + _ALONE), _ALONE)
+#: One after the other, as small machines can't do all at once. What is slow comes first: crowds may block the loop for a
+#: moment, which explains it, and so they stay for a minute.
+PHASES = (tuple(rule for rule in PROVOCATIONS if rule not in _CROWDS + _ALONE), _CROWDS, _ALONE)
