@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from math import isfinite
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from hub.core.groups import ACKNOWLEDGED, CHANGED, FIRED, OVER, REPEATED, Notice
 from hub.core.rules import FIRING, Alert, duration, figure
@@ -161,7 +161,7 @@ class Message:
 
 
 def compose(
-    notice: Notice, curves: Mapping[str, tuple[float, ...]], page_url: str | None, site: str, record: int | None = None
+    notice: Notice, curves: Mapping[str, tuple[float, ...]], page_url: str | None, site: str, life: int | None = None
 ) -> Message:
     """
     A notice as a message.
@@ -171,12 +171,10 @@ def compose(
         curves: The last values of its alerts, by key, oldest first.
         page_url: Where the operator page is; None: nobody has said.
         site: What the deployment is called.
-        record: The id under which the first alert is kept; None: it is not.
+        life: Of the first alert (`hub.alerting.rows.AlertRow.id`): there the page opens. None: not known.
     """
-    # As `alertInHash` of the page reads it.
-    place = "" if record is None else f"#alert={record}"
-    page = urldefrag(page_url or "").url
-    return Message(notice=notice, curves=curves, page=f"{page}{place}" if page else "", site=one_line(site))
+    page = urljoin(page_url, f"#alert={life}") if page_url and life is not None else page_url
+    return Message(notice=notice, curves=curves, page=page or "", site=one_line(site))
 
 
 def figures(alert: Alert) -> str:

@@ -88,7 +88,7 @@ def test_runbooks_may_be_anywhere(file):
 
 
 def test_a_file_that_is_out_of_date_is_told(file):
-    with pytest.raises(CommandError, match="is out of date: run manage.py hub_prometheus_rules"):
+    with pytest.raises(CommandError, match=r"is out of date: run manage\.py hub_prometheus_rules"):
         call_command("hub_prometheus_rules", str(file), "--check")
     made(file)
     call_command("hub_prometheus_rules", str(file), "--check")
