@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.accounting import measure_accounting
+from benchmarks.alerts import measure_alerts
 from benchmarks.detectors import measure_idle, measure_shares
 from benchmarks.figures import Measurement
 from benchmarks.flags import measure_flags
@@ -36,6 +37,7 @@ class What(StrEnum):
     MEMORY = "memory"
     PRESENCE = "presence"
     RULES = "rules"
+    ALERTS = "alerts"
     DETECTORS = "detectors"
     FLAGS = "flags"
 
@@ -54,6 +56,7 @@ class Scale:
     presence_minutes: int
     beating: tuple[int, float]
     rules_rounds: int
+    alerts: tuple[int, int, float]
     detectors: Effort
     idle: tuple[int, float]
     layer_messages: int
@@ -63,12 +66,12 @@ class Scale:
 WHOLE = Scale(
     Effort(1.0, 5), accounting_pairs=10_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=2,
     presence_rounds=3, presence_minutes=2, beating=(8_000, 20.0), rules_rounds=5,
-    detectors=Effort(0.5, 5), idle=(1_000, 20.0), layer_messages=2_000, storm=(10_000, 60.0),
+    alerts=(200, 2_000, 120.0), detectors=Effort(0.5, 5), idle=(1_000, 20.0), layer_messages=2_000, storm=(10_000, 60.0),
 )  # fmt: skip
 QUICK = Scale(
     Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=1_000, memory_rounds=1,
     presence_rounds=1, presence_minutes=1, beating=(2_000, 4.0), rules_rounds=1,
-    detectors=Effort(0.2, 1), idle=(200, 3.0), layer_messages=500, storm=(1_000, 6.0),
+    alerts=(20, 500, 15.0), detectors=Effort(0.2, 1), idle=(200, 3.0), layer_messages=500, storm=(1_000, 6.0),
 )  # fmt: skip
 
 
@@ -88,6 +91,7 @@ class Run:
             What.MEMORY: self._measure_memory,
             What.PRESENCE: self._measure_presence,
             What.RULES: self._measure_rules,
+            What.ALERTS: self._measure_alerts,
             What.FLAGS: self._measure_flags,
         }
         if what is What.DETECTORS:
@@ -118,6 +122,9 @@ class Run:
 
     def _measure_rules(self) -> Measurement:
         return measure_rules(self.machine, self.scale.rules_rounds)
+
+    def _measure_alerts(self) -> Measurement:
+        return measure_alerts(self.kinds, self.machine, *self.scale.alerts)
 
     def _measure_detectors(self) -> Iterator[Measurement]:
         scale, machine = self.scale, self.machine

@@ -129,8 +129,16 @@ def _build_monitored() -> Application:
         def get_hub_tenant(self) -> str | None:
             return str(self.scope["url_route"]["kwargs"]["tenant"])
 
+    class Failing(Labelled):
+        """Raises: an event for its tenant."""
+
+        async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+            raise ValueError("as asked")
+
     labelled: list[Any] = [type(f"Labelled{number}", (Labelled,), {}) for number in range(LABEL_CONSUMERS)]
     routes = [path(f"labels/{number}/<str:tenant>", labelled[number].as_asgi()) for number in range(LABEL_CONSUMERS)]
+    failing: Any = Failing
+    routes.append(path("fail/<str:tenant>", failing.as_asgi()))
     application: Application = monitor(route(MonitoredEcho, MonitoredBroadcast, MonitoredQuery, *routes))
     return application
 

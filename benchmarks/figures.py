@@ -81,6 +81,7 @@ SCRAPE_TIME = Target("scrape of 1,000 label sets, hub / prometheus_client", Boun
 SCRAPE_DELAY = Target("longest delay of the event loop during a scrape", Bound.AT_MOST, 10, "ms")
 RULES = Target("50 alert rules on 10,000 series, evaluated once", Bound.AT_MOST, 100, "ms")
 RULES_GROWTH = Target("time per series, 40,000 of them / 2,500", Bound.AT_MOST, 1.5, "x")
+ALERTS = Target("from the event to the request at Slack, p99", Bound.AT_MOST, 1, "s")
 IDLE = Target("watchdog and lookout of an idle process, share of a core", Bound.AT_MOST, 0.1, "%")
 FLAGS = Target("healthy clients under storm that were flagged slow", Bound.AT_MOST, 0.1, "%")
 PRESENCE = Target("presence of 10,000 members at 30 s, share of a core", Bound.AT_MOST, 2, "%")

@@ -85,8 +85,9 @@ PACK: dict[str, dict[str, Any]] = {
         "action": "The event layer.filling names the channel; when the queue is full messages are lost.",
     },
     "frames_dropped": {
-        # Nobody waits for what a closed connection had still to read, nor for what is sent into it.
-        "look": "count", "of": "ws_frames_dropped_total", "where": "reason!~teardown|after_close",
+        # Nobody waits for what a closed connection had still to read, nor for what is sent into it; and whoever closes
+        # a laptop leaves something unconfirmed.
+        "look": "count", "of": "ws_frames_dropped_total", "where": "reason!~teardown|after_close|unconfirmed",
         "by": ["consumer", "tenant", "reason"], "window": 60, "above": 0, "severity": "high",
         "summary": "{consumer}, tenant {tenant}: {value} lost within {window} ({reason})",
         "action": "The panel Dropped says in which group and for whom; docs/layers.md what the reason means.",

@@ -8,8 +8,9 @@ A histogram has no states: it only grows. Its buckets are *not* cumulative; buck
 from bisect import bisect_left
 from collections.abc import Sequence
 
-#: Upper bounds of handler latency and waiting times, in seconds. Dashboards rely on 0.01, 0.05, 0.1, 0.5, 1 and 5.
-LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+#: Upper bounds of handler latency and waiting times, in seconds. Dashboards rely on 0.01, 0.05, 0.1, 0.5, 1 and 5, the
+#: rule pack on 1, 2 and 3: whether a quantile is beyond a bound is known exactly, between two bounds it is a guess.
+LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 #: Upper bounds of connection durations, in seconds: from a failed page load to a day.
 DURATION_BOUNDS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0)
 

@@ -355,12 +355,18 @@ def figure(value: float, unit: str) -> str:
     if unit == "ratio":
         return f"{100 * value:.3g} %"
     if unit == "times":
-        return f"{value:.3g} times"
+        return f"{_rounded(value)} times"
     if unit == "seconds":
         return duration(value)
-    number = f"{value:,.0f}" if value == int(value) else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004
+    number = _rounded(value)
     what, _, per = unit.partition(" ")
     return f"{number} {what.removesuffix('s') if number == '1' else what} {per}".rstrip()
+
+
+def _rounded(value: float) -> str:
+    """Whole, or with three digits."""
+    whole = value == int(value) or abs(value) >= 1000  # noqa: PLR2004
+    return f"{value:,.0f}" if whole else f"{value:,.3g}"
 
 
 def duration(seconds: float) -> str:

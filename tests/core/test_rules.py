@@ -261,7 +261,8 @@ def test_nothing_that_a_label_says_is_read_as_a_template():
 @pytest.mark.parametrize(
     ("value", "unit", "expected"),
     [
-        (0.25, "ratio", "25 %"), (2.5, "times", "2.5 times"), (0.25, "seconds", "250 ms"), (90, "seconds", "90 s"),
+        (0.25, "ratio", "25 %"), (2.5, "times", "2.5 times"), (1291.3, "times", "1,291 times"),
+        (0.25, "seconds", "250 ms"), (90, "seconds", "90 s"),
         (120, "seconds", "2 min"), (3600, "seconds", "1 h"), (12345.6, "messages", "12,346 messages"), (0.5, "", "0.5"),
         (3, "messages a second", "3 messages a second"), (1, "messages", "1 message"), (1, "", "1"),
     ],

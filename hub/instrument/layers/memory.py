@@ -7,6 +7,7 @@ connected consumer stops receiving for good: that is seen, and mended if ``HUB["
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,15 @@ class WatchedQueue(asyncio.Queue[Item]):
 
     hub_queues: "Queues"
     hub_channel: str
+
+    def valid(self, now: float) -> tuple[int, float]:
+        """How many messages may be received yet, and when the first of them expires."""
+        queue: deque[Item] = self._queue  # type: ignore[attr-defined]  # as Channels itself does
+        # Those that have expired stay until somebody uses the layer, and are thrown away before he gets anything.
+        expired = 0
+        while expired < len(queue) and queue[expired][0] < now:
+            expired += 1
+        return len(queue) - expired, queue[expired][0] if expired < len(queue) else now
 
     def _get(self) -> Item:
         item: Item = super()._get()
@@ -209,15 +219,14 @@ class MemoryInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any laye
     async def hub_depth(self) -> Depth:
         """See `Instrumented`."""
         messages, expires_at, fullest, fullest_channel = 0, None, 0.0, ""
+        now = losses().instruments.clock.wall()
         for channel, queue in list(self.channels.items()):
-            waiting = queue.qsize()
+            waiting, first = queue.valid(now)
             if waiting:
                 messages += waiting
-                first = queue._queue[0][0]  # type: ignore[attr-defined]  # noqa: SLF001 - as Channels itself does
                 expires_at = first if expires_at is None else min(first, expires_at)
                 if queue.maxsize > 0 and waiting / queue.maxsize > fullest:
                     fullest, fullest_channel = waiting / queue.maxsize, channel
-        now = losses().instruments.clock.wall()
         oldest = None if expires_at is None else max(0.0, now - (expires_at - self.expiry))
         return Depth(messages=messages, oldest=oldest, capacity=self.capacity, fullest=fullest, channel=fullest_channel)
 
