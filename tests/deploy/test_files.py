@@ -116,7 +116,7 @@ def test_the_dashboards_are_those_that_are_told():
         assert (uid, f"*{board['title']}*" in told) == (board["uid"], True)
 
 
-@pytest.mark.parametrize("query", queries(), ids=str)
+@pytest.mark.parametrize("query", tuple(queries()), ids=str)
 def test_a_panel_asks_for_metrics_that_there_are(query):
     assert [] == [name for name in names(query.text) if not known(name)]
 
