@@ -93,7 +93,7 @@ def scraped(start_server, prometheus_server, processes, tmp_path):
     """A site under demo traffic, and a Prometheus that scrapes it."""
     server = start_server(DAPHNE, "tests.deploy.application:application", env={"HUB_METRICS_TOKEN": TOKEN})
     server.manage("migrate", "--verbosity", "0")
-    traffic = make_traffic(server, tmp_path, "busy")
+    traffic = make_traffic(server, tmp_path, "calm")
     processes.append(traffic)
     traffic.start()
     return server, prometheus_server(prometheus_config(server, tmp_path))
