@@ -167,9 +167,9 @@ class _Book:
 
     def _change(self, look: Look, grown: str) -> str:
         before = _aggregated("sum", _by(look.of), _grown(_selector(look.of), look.window, look.offset))
-        # What was not counted before was none, if somebody was there to count it; a multiple of nothing is no number.
-        compared = f"({grown} >= {_number(look.least)})\n/\nclamp_min(\n{_indented(f'{before}{_OR}{grown} * 0')},\n  1\n)"
-        return f"{compared}\nand {_watched(look)}"
+        # What was not counted before was none, if somebody was there to count it; no number is a multiple of nothing.
+        under = _indented(f"{before}{_OR}{grown} * 0")
+        return f"({grown} >= {_number(look.least)})\n/\nclamp_min(\n{under},\n  1\n)\nand {_watched(look)}"
 
     def _part(self, look: Look, under: Selection, grown: str) -> str:
         least = max(1, look.least)

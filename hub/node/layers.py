@@ -53,7 +53,7 @@ class LayerWatch:
         return [list(self._row(alias, gaps)) for alias, gaps in self.gaps().items()]
 
     def gaps(self) -> dict[str, int]:
-        """Times that messages were lost in a number that nobody can know, by alias; 0 for layers that were looked at."""
+        """How often messages were lost in a number that nobody can know, by alias; 0 for layers that were looked at."""
         return {**dict.fromkeys(self._backends, 0), **self.losses.gaps}
 
     def drops(self) -> list[list[Any]]:

@@ -88,7 +88,7 @@ def test_runbooks_may_be_anywhere(file):
 
 
 def test_a_file_that_is_out_of_date_is_told(file):
-    with pytest.raises(CommandError, match="is out of date: run manage.py hub_prometheus_rules"):
+    with pytest.raises(CommandError, match=r"is out of date: run manage\.py hub_prometheus_rules"):
         call_command("hub_prometheus_rules", str(file), "--check")
     made(file)
     call_command("hub_prometheus_rules", str(file), "--check")
@@ -120,14 +120,14 @@ def test_inhibitions_are_put_between_their_marks(file, tmp_path):
 
 
 @override_settings(
-    HUB={"INHIBITIONS": [{"cause": "rule=crowded", "effect": "rule~latency_*", "equal": ["consumer"]}]}
+    HUB={"INHIBITIONS": [{"cause": "rule=crowded, tenant=o'brien", "effect": "rule~latency_*", "equal": ["consumer"]}]}
 )  # fmt: skip
 def test_a_hosts_own_inhibitions_stand_below_those_of_the_pack(file, tmp_path):
     alertmanager = tmp_path / "alertmanager.yml"
     alertmanager.write_text(f"{BEGIN}\n{END}\n")
     call_command("hub_prometheus_rules", str(file), "--alertmanager", str(alertmanager))
     assert {
-        "source_matchers": ['rule="crowded"'],
+        "source_matchers": ['rule="crowded"', 'tenant="o\'brien"'],
         "target_matchers": ['rule=~"latency_.*"'],
         "equal": ["consumer"],
     } == yaml.safe_load(alertmanager.read_text())["inhibit_rules"][len(INHIBITIONS)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.support.processes import LOCALHOST, Process, environment, free_port
 from tests.support.require import require
@@ -57,7 +57,7 @@ class Webhook:
         """Where it listens."""
         return f"http://{LOCALHOST}:{self._server.server_port}/"
 
-    def __enter__(self) -> Webhook:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

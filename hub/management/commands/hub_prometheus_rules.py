@@ -13,6 +13,7 @@ from hub.alerting.promql import AlertingRule, Rules, label_name, quoted, seconds
 from hub.alerting.receivers.settings import read_inhibitions
 from hub.alerting.sources import watched
 from hub.conf import config
+from hub.core.matchers import Matcher
 from hub.core.silences import Inhibition
 from hub.metrics import REGISTRY
 
@@ -120,7 +121,12 @@ def with_inhibitions(file: Path, inhibitions: Iterable[Inhibition]) -> str:
 
 def _inhibition(inhibition: Inhibition) -> Iterator[str]:
     yield "  - source_matchers:"
-    yield from (f"      - '{selecting(matcher)}'" for matcher in inhibition.cause)
+    yield from map(_matcher, inhibition.cause)
     yield "    target_matchers:"
-    yield from (f"      - '{selecting(matcher)}'" for matcher in inhibition.effect)
+    yield from map(_matcher, inhibition.effect)
     yield f"    equal: [{', '.join(map(label_name, inhibition.equal))}]"
+
+
+def _matcher(matcher: Matcher) -> str:
+    quoted_once = selecting(matcher).replace("'", "''")
+    return f"      - '{quoted_once}'"
