@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from threading import Barrier
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
+from hub.node import executor
 from tests.support.browser import PAGE_TIMEOUT_MILLISECONDS, chromium
 from tests.support.processes import ROOT
 from tests.support.prometheus import Prometheus, make_prometheus
@@ -54,15 +57,28 @@ class StartPrometheus(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def _shared_sync_thread_without_connections() -> Iterator[None]:
+def _threads_without_connections(request: pytest.FixtureRequest) -> Iterator[None]:
     """
-    Close what a test's consumers opened in the thread that all sync code shares.
+    Close what a test opened in the thread that all sync code shares, and in the hub's own.
 
-    That thread outlives the test. Channels' sweep would ask the connection left there how it is, and pytest-django
-    lets nobody ask in a test without a database.
+    These threads outlive the test. Channels' sweep and the hub's would ask the connection left there how it is, and
+    pytest-django lets nobody ask in a test without a database.
     """
     yield
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+    if request.node.get_closest_marker("django_db") is not None:
+        _close_connections_of(executor._POOL)
+
+
+def _close_connections_of(pool: ThreadPoolExecutor) -> None:
+    together = Barrier(pool._max_workers)
+
+    def close() -> None:
+        together.wait(30)
+        connections.close_all()
+
+    for closed in [pool.submit(close) for _ in range(pool._max_workers)]:
+        closed.result()
 
 
 # --- processes ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import json
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -23,7 +21,6 @@ from hub.conf import Config
 from hub.feed.routing import websocket_urlpatterns
 from hub.instrument import state
 from hub.models import AccessToken, TenantOperator
-from hub.node import executor
 from hub.node import node as nodes
 from hub.node.executor import run_in_thread
 
@@ -34,21 +31,6 @@ PASSWORD = "correct horse battery staple"
 pytestmark = pytest.mark.django_db
 #: What other threads must see is committed; that takes long, so that these tests look at many cases each.
 committed = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _hub_threads_without_connections():
-    """The hub's threads outlive a test; a connection left there would be looked at in tests without a database."""
-    yield
-    workers = executor._POOL._max_workers
-    together = Barrier(workers)
-
-    def close():
-        together.wait(10)
-        connections.close_all()
-
-    for closed in [executor._POOL.submit(close) for _ in range(workers)]:
-        closed.result()
 
 
 @pytest.fixture(autouse=True)

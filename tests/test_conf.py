@@ -202,7 +202,7 @@ def test_lists_of_dictionaries_stand_in_the_environment_as_json(key):
     assert ([{"name": "a"}], []) == (getattr(settings, key.lower()), problems)
     assert (DEFAULTS, []) == read({}, {f"HUB_{key}": ""})
     problem = only_problem({key: {"name": "a"}})
-    assert ("dictionary" in problem.hint, "JSON" in problem.hint) == (True, True)
+    assert ("list of dictionaries" in problem.hint, "JSON" in problem.hint) == (True, True)
 
 
 def test_receivers_take_values_from_the_environment_and_show_nothing():

@@ -29,7 +29,7 @@ from hub.models import OperatorAction
 ACQUIRE_INTERVAL, RENEW_INTERVAL = 2.0, 3.0
 #: Seconds between two looks at what operators have done.
 HEAR_INTERVAL = 1.0
-#: Seconds between two times that the state of what is active is written though nothing has changed.
+#: Seconds between two times that state, figures and curves of what is active are written though nothing has changed.
 STATE_INTERVAL = 15.0
 #: Seconds between two points of a curve, points that are kept of one, and alerts that have one.
 CURVE_STEP, MAX_POINTS, MAX_CURVES = 5.0, 60, 1000
@@ -87,10 +87,13 @@ class Duty:
         self._writing = Writing()
         self._told: list[Told] = []
         self._posted = False
+        # Nothing is written yet of what this engine knows: the database may have more as active.
+        self._fresh = False
         # What the database says; None: that is not known.
         self._muted: dict[str, str | None] = {}
         self._curves: dict[str, Curve] = {}
-        self._next_try = self._hear_at = self._renew_at = self._state_at = self._curve_at = 0.0
+        self._next_try = self._hear_at = self._renew_at = self._state_at = 0.0
+        self._figures_at = self._curve_at = 0.0
 
     # --- what happens ---
 
@@ -170,8 +173,7 @@ class Duty:
                 engine.alerts.put_silences(kept.silences)
         self.engine, self._told, self._curves = engine, [], kept.curves
         self._muted = dict.fromkeys(engine.alerts.firing)
-        active = {alert.key for alert in engine.active()}
-        self._writing = Writing(seen=self._store.seen, active=active)
+        self._writing, self._fresh = Writing(seen=self._store.seen), True
         self._state_at = self._hear_at = 0.0
         self._take(outcome, now)
 
@@ -210,7 +212,7 @@ class Duty:
         """Write what there is to write."""
         self._mute(engine)
         writing = self._writing
-        news = writing.outcomes or writing.muted or writing.active is not None or writing.seen != self._store.seen
+        news = writing.outcomes or writing.muted or writing.seen != self._store.seen
         if news or now >= self._state_at:
             self._write(engine, now)
         elif now >= self._renew_at:
@@ -220,7 +222,12 @@ class Duty:
     def _write(self, engine: Engine, now: float) -> None:
         writing = self._writing
         writing.state, writing.curves = engine.pack(), self._curves
+        writing.active = {alert.key for alert in engine.active()} if self._fresh else None
+        writing.figures = engine.active()[:MAX_CURVES] if now >= self._figures_at else ()
         self._store.write(writing, now)
+        if writing.figures:
+            self._figures_at = now + STATE_INTERVAL
+        self._fresh = False
         self._muted.update(writing.muted)
         self._writing = Writing(seen=writing.seen)
         self._renew_at, self._state_at = now + RENEW_INTERVAL, now + STATE_INTERVAL
@@ -234,14 +241,12 @@ class Duty:
         self.firing = Counter(one.alert.severity for one in firing.values())
 
     def _draw(self, engine: Engine, now: float) -> None:
-        """Add a point to the curves of what is active, every few seconds; the lot is written from time to time."""
+        """Add a point to the curves of what is active, every few seconds."""
         if now < self._curve_at:
             return
         self._curve_at = now + CURVE_STEP
         active = engine.active()[:MAX_CURVES]
         self._curves = {alert.key: _with_point(self._curves.get(alert.key, []), alert, now) for alert in active}
-        if now >= self._state_at:
-            self._writing.figures = active
 
 
 def _with_point(curve: Curve, alert: Alert, now: float) -> Curve:

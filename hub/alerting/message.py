@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from math import isfinite
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from hub.core.groups import ACKNOWLEDGED, CHANGED, FIRED, OVER, REPEATED, Notice
 from hub.core.rules import FIRING, Alert, duration, figure
@@ -160,7 +160,9 @@ class Message:
         )
 
 
-def compose(notice: Notice, curves: Mapping[str, tuple[float, ...]], page_url: str | None, site: str) -> Message:
+def compose(
+    notice: Notice, curves: Mapping[str, tuple[float, ...]], page_url: str | None, site: str, life: int | None = None
+) -> Message:
     """
     A notice as a message.
 
@@ -169,15 +171,10 @@ def compose(notice: Notice, curves: Mapping[str, tuple[float, ...]], page_url: s
         curves: The last values of its alerts, by key, oldest first.
         page_url: Where the operator page is; None: nobody has said.
         site: What the deployment is called.
+        life: Of the first alert (`hub.alerting.rows.AlertRow.id`): there the page opens. None: not known.
     """
-    return Message(notice=notice, curves=curves, page=_page(page_url, notice) if page_url else "", site=one_line(site))
-
-
-def _page(page_url: str, notice: Notice) -> str:
-    """The operator page at the first alert and the time at which it began."""
-    told = notice.firing or notice.resolved
-    place = {"alert": told[0].key, "at": str(int(told[0].since))} if told else {}
-    return f"{page_url}{'&' if '?' in page_url else '?'}{urlencode(place)}" if place else page_url
+    page = urljoin(page_url, f"#alert={life}") if page_url and life is not None else page_url
+    return Message(notice=notice, curves=curves, page=page or "", site=one_line(site))
 
 
 def figures(alert: Alert) -> str:

@@ -139,10 +139,9 @@ class Outbox:
         now = self._clock.wall()
         self._mark_rest()
         self._count(now)
-        names = set(self._due(now).values_list("receiver", flat=True))
-        self._bury_unknown(names - self._lanes.keys(), now)
+        self._bury_unknown(now)
         claims: list[Claim] = []
-        for name in sorted(names & self._lanes.keys()):
+        for name in sorted(self._lanes.keys() & set(self._due(now).values_list("receiver", flat=True))):
             try:
                 claims += self._claim_for(name, now)
             except DatabaseError as error:
@@ -187,18 +186,19 @@ class Outbox:
     def _claimed(self, delivery: Delivery) -> Claim:
         notice = Notice.unpack(delivery.notice)
         keys = [alert.key for alert in (*notice.firing, *notice.resolved)][:20]
-        lives = AlertRecord.objects.filter(key__in=keys).order_by("pk").values_list("key", "values")
-        curves = {key: tuple(value for _, value in values) for key, values in lives}
+        lives = list(AlertRecord.objects.filter(key__in=keys).order_by("pk").values_list("key", "pk", "values"))
+        curves = {key: tuple(value for _, value in values) for key, _, values in lives}
+        life = {key: pk for key, pk, _ in lives}.get(keys[0]) if keys else None
         memories = ReceiverMemory.objects.filter(incident=delivery.incident, receiver=delivery.receiver)
-        message = compose(notice, curves, self._page, self._site)
+        message = compose(notice, curves, self._page, self._site, life)
         return Claim(delivery, message, next(iter(memories.values_list("memory", flat=True)), {}))
 
-    def _bury_unknown(self, names: Iterable[str], now: float) -> None:
+    def _bury_unknown(self, now: float) -> None:
         """Give up what is meant for receivers that nobody has set up for a while."""
-        for name in names:
-            lost = self._due(now).filter(receiver=name, created_at__lte=moment(now - UNKNOWN_KEPT))
-            for delivery in lost[:100]:
-                self._mark(Result(delivery, DEAD, now, now, f"there is no receiver {name!r} in the settings any more"))
+        unknown = self._due(now).exclude(receiver__in=list(self._lanes))
+        for delivery in unknown.filter(created_at__lte=moment(now - UNKNOWN_KEPT))[:100]:
+            error = f"there is no receiver {delivery.receiver!r} in the settings any more"
+            self._mark(Result(delivery, DEAD, now, now, error))
 
     # --- delivering ---
 

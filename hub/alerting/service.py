@@ -10,6 +10,7 @@ there, or has not been migrated, is a fault that is recorded, and tried again.
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.db import DatabaseError, connections, router
@@ -125,10 +126,7 @@ class AlertService:
         try:
             while True:
                 rest = await self._step()
-                try:
-                    await asyncio.wait_for(self._happened.wait(), rest)
-                except TimeoutError:
-                    continue
+                await _heard(self._happened, rest)
                 self._happened.clear()
         finally:
             self.end()
@@ -199,10 +197,7 @@ class AlertService:
                 one = asyncio.ensure_future(self._deliver(claim))
                 under_way.add(one)
                 one.add_done_callback(under_way.discard)
-            try:
-                await asyncio.wait_for(self._posted.wait(), SEND_INTERVAL)
-            except TimeoutError:
-                continue
+            await _heard(self._posted, SEND_INTERVAL)
 
     async def _claims(self) -> list[Claim]:
         if not self._on_duty:
@@ -263,6 +258,14 @@ class AlertService:
             self.duty.leave(now)
         except Exception as error:  # noqa: BLE001 - the border: the lease ends by itself
             record_fault("alerting", error)
+
+
+async def _heard(event: asyncio.Event, seconds: float) -> None:
+    """Wait until something happens, for so many seconds at most."""
+    # Not `asyncio.wait_for`: until Python 3.12 it swallows a cancellation that comes together with the event.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _details(told: Told) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from hub.core.rules import FIRING, RESOLVED, Alert, key_of
 AT = 1_795_000_000.0
 INCIDENT = "0123456789abcdef01234567"
 PAGE = "https://hub.example.com/hub/"
+#: Of the first alert of every message, as the page knows it.
+LIFE = 7
 #: A tenant that would like to be markup, a mention, a header and a second line.
 EVIL = (
     "<!channel> *bold* <http://evil.example|x> & `code` <script>alert(1)</script>\r\nBcc: eve@example.com\n\n"
@@ -48,7 +50,7 @@ def notice(kind: str = FIRED, *alerts: Alert, **changes: Any) -> Notice:
 def message(kind: str = FIRED, *alerts: Alert, page: str | None = PAGE, **changes: Any) -> Message:
     one = notice(kind, *alerts, **changes)
     curves = {told.key: (0.0, 3.0, 40.0, 120.0) for told in one.firing[:3]}
-    return compose(one, curves, page, "Production")
+    return compose(one, curves, page, "Production", LIFE)
 
 
 def storm(count: int = 200, kind: str = FIRED) -> Message:

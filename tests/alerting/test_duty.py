@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -34,13 +35,18 @@ def site(sink, clock) -> Site:
     return Site(make_setup(sink), clock)
 
 
+def waiting(seconds: int) -> dict[str, Any]:
+    """A rule that has to be wrong for so long; its key is a word of Python's."""
+    return {"for": seconds}
+
+
 # --- from the numbers to the receiver -----------------------------------------------------------------------------
 
 
 def test_an_alert_is_told_and_told_to_be_over(site, sink):
     site.live(3, backlog(50))
     assert [FIRED] == sink.kinds
-    assert ["acme: 50 wait"] == [alert.summary for alert in sink.calls[0].notice.firing]
+    assert ["acme: 50 messages wait"] == [alert.summary for alert in sink.calls[0].notice.firing]
     site.live(120, backlog(0))
     assert [FIRED, OVER] == sink.kinds
     assert ["firing", "resolved"] == site.told
@@ -48,7 +54,7 @@ def test_an_alert_is_told_and_told_to_be_over(site, sink):
 
 
 def test_what_was_written_is_told_to_the_feed_once(clock):
-    site = Site(make_setup(**{"for": 3}), clock)
+    site = Site(make_setup(**waiting(3)), clock)
     site.live(2, backlog(50))
     site.live(2, backlog(0))
     site.live(10, backlog(50))
@@ -102,7 +108,7 @@ def test_an_alert_of_a_rule_that_is_gone_is_over(clock, sink, site):
 
 
 def test_a_pending_alert_of_a_rule_that_is_gone_is_forgotten(clock):
-    site = Site(make_setup(**{"for": 60}), clock)
+    site = Site(make_setup(**waiting(60)), clock)
     site.live(5, backlog(50))
     site.duty.leave(clock.wall())
     Site(make_setup(severities=("low",)), clock, "other").live(5, backlog(0))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hub.alerting.message import MAX_SHOWN, address, compose, cut, figures, moment, one_line, sparkline, timestamp
 from hub.core.groups import ACKNOWLEDGED, CHANGED, FIRED, OVER, REPEATED
-from tests.alerting.messages import AT, EVIL, PAGE, alert, evil, message, notice, resolved, storm
+from tests.alerting.messages import AT, EVIL, LIFE, PAGE, alert, evil, message, notice, resolved, storm
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,11 @@ def test_what_is_not_known_is_said_to_be_so():
     assert "not known now, threshold 10 errors" == figures(alert(value=None))
 
 
-def test_links_lead_to_the_page_at_that_alert_and_time_and_to_the_runbook():
+def test_links_lead_to_the_page_at_that_alert_and_to_the_runbook():
     one = message()
-    assert f"{PAGE}?alert={alert().key}&at={int(AT - 90)}" == one.page
-    assert f"{PAGE}?a=b&alert={alert().key}&at={int(AT - 90)}" == message(page=f"{PAGE}?a=b").page
+    assert f"{PAGE}#alert={LIFE}" == one.page
+    assert f"{PAGE}?a=b#alert={LIFE}" == message(page=f"{PAGE}?a=b#top").page
+    assert PAGE == compose(notice(), {}, PAGE, "").page
     assert "https://runbooks.example.com/errors" == one.runbook
     assert ("", "") == (message(page=None).page, message(FIRED, alert(runbook=""), page=None).runbook)
 

@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Say nothing."""
 
 
@@ -225,7 +225,7 @@ def deliveries(database: Path) -> list[str]:
 
 
 @pytest.fixture
-def database(tmp_path) -> Path:
+def database(tmp_path: Path) -> Path:
     """A database of its own, migrated."""
     path = tmp_path / "hub.sqlite3"
     env = environment(DATABASE_URL=f"sqlite:///{path}", HUB_VAR=str(tmp_path))
@@ -255,7 +255,7 @@ def test_who_is_killed_while_it_delivers_has_the_message_shown_once(database, re
     with start(database, receiver) as first:
         assert "decided 1" == step(first, "decide", "0")
         assert first.stdin is not None
-        first.stdin.write("send 0\n")
+        first.stdin.write("send 1\n")
         first.stdin.flush()
         assert receiver.arrived.wait(30)
         os.kill(first.pid, signal.SIGKILL)

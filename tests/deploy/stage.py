@@ -21,7 +21,7 @@ def prometheus_config(server: Server, folder: Path, alertmanager: str = "127.0.0
     The configuration of ``deploy/``: this site alone, scraped and evaluated every second.
 
     Args:
-        folder: Where Prometheus looks for what the configuration names: rules, targets, secrets. They are put there.
+        folder: Where Prometheus looks for what the configuration names; rules, targets, secrets are written there.
         alertmanager: Its host and port.
     """
     config: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())

@@ -37,7 +37,7 @@ def test_it_may_be_left_open():
 def test_what_goes_wrong_is_said_without_secrets():
     with Slack() as server, override_settings(HUB={"RECEIVERS": {"chat": {"type": "slack", "url": server.webhook}}}):
         server.down = BUSY_FOR_7_S
-        with pytest.raises(CommandError, match="chat .slack., fired: answered 429.*left alone for 7 s") as caught:
+        with pytest.raises(CommandError, match=r"chat .slack., fired: answered 429.*left alone for 7 s") as caught:
             call_command("hub_notify_test", "chat")
     assert SLACK_PATH not in str(caught.value)
 

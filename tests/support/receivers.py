@@ -76,8 +76,9 @@ BROKEN = Answer(503, b"<html>upstream is gone</html>")
 
 
 def answer_json(value: object, status: int = 200, **headers: str) -> Answer:
-    """An answer in JSON."""
-    return Answer(status, json.dumps(value).encode(), {"Content-Type": JSON, **headers})
+    """An answer in JSON; ``retry_after="7"`` is a header."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return Answer(status, json.dumps(value).encode(), {"Content-Type": JSON, **named})
 
 
 class HttpReceiver:

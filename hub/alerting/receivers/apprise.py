@@ -6,9 +6,9 @@ Apprise says only whether it went well, and reads whole answers; messages throug
 
 import importlib
 import logging
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from hub.alerting.message import Message, cut
@@ -24,6 +24,7 @@ MAX_TITLE = 200
 MISSING = "apprise is not installed"
 #: Loggers that would write addresses down, and those hold tokens.
 _TALKATIVE = ("apprise", "urllib3.connectionpool")
+_SILENT: ContextVar[bool] = ContextVar("hub_silent", default=False)
 
 
 class AppriseOptions(Options, frozen=True, kw_only=True):
@@ -83,16 +84,16 @@ def _type_of(message: Message) -> str:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Drop what this thread would log of addresses."""
-    thread = threading.get_ident()
-
-    def drop(record: logging.LogRecord) -> bool:
-        return record.thread != thread
-
+    """Drop what is logged of addresses here, and in threads of apprise's that carry this context on."""
     for name in _TALKATIVE:
-        logging.getLogger(name).addFilter(drop)
+        # It stays: such a thread may go on for longer than anybody waits.
+        logging.getLogger(name).addFilter(_is_heard)
+    token = _SILENT.set(True)
     try:
         yield
     finally:
-        for name in _TALKATIVE:
-            logging.getLogger(name).removeFilter(drop)
+        _SILENT.reset(token)
+
+
+def _is_heard(_: logging.LogRecord) -> bool:
+    return not _SILENT.get()

@@ -6,11 +6,13 @@ mails of an incident in one thread (RFC 5322, ``In-Reply-To`` and ``References``
 import smtplib
 import ssl
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from typing import Annotated, Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMultiAlternatives
-from django.core.mail.backends.smtp import EmailBackend
+from django.core.mail.utils import DNS_NAME
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from msgspec import Meta
@@ -52,17 +54,18 @@ class EmailOptions(Options, frozen=True, kw_only=True):
     per_minute: PerMinute = 30.0
 
     def __post_init__(self) -> None:
-        for one in (*self.to, *([self.sender] if self.sender else [])):
-            _require_mail_address(one)
+        for option, given in (("to", self.to), ("sender", [self.sender] if self.sender else [])):
+            _require_mail_addresses(option, given)
         if self.host is None and (self.port or self.user or self.password.value):
             raise ValueError("Expected a `host` for `port`, `user` and `password`")
 
 
-def _require_mail_address(given: str) -> None:
-    try:
-        validate_email(given)
-    except Exception:  # noqa: BLE001 - Django's own error knows no plain words
-        raise ValueError(f"Expected an e-mail address, got {given!r}") from None
+def _require_mail_addresses(option: str, given: list[str]) -> None:
+    for one in given:
+        try:
+            validate_email(one)
+        except ValidationError:
+            raise ValueError(f"Expected e-mail addresses in `{option}`") from None
 
 
 class Email:
@@ -91,7 +94,7 @@ class Email:
             if self._options.host is None:
                 mail.send()
             else:
-                self._backend().send_messages([mail])
+                self._send_by(self._options.host, mail)
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             return _said(min(codes, default=0), refused)
@@ -105,14 +108,23 @@ class Email:
             return f"mail can't be sent: {type(error).__name__}"
         return ""
 
-    def _backend(self) -> EmailBackend:
-        options = self._options
-        # With an alias no setting of the project's plays a part, as of Django 6.1; before, it means nothing.
-        return EmailBackend(
-            host=options.host, port=options.port or {"none": 25, "tls": 465}.get(options.security, 587),
-            username=options.user, password=options.password.value, use_tls=options.security == "starttls",
-            use_ssl=options.security == "tls", timeout=self._timeout, alias="hub",
-        )  # fmt: skip
+    def _send_by(self, host: str, mail: EmailMultiAlternatives) -> None:
+        options, context = self._options, ssl.create_default_context()
+        port = options.port or {"none": 25, "tls": 465}.get(options.security, 587)
+        usual = {"local_hostname": DNS_NAME.get_fqdn(), "timeout": self._timeout}
+        with closing(
+            smtplib.SMTP_SSL(host, port, context=context, **usual)
+            if options.security == "tls"
+            else smtplib.SMTP(host, port, **usual)
+        ) as server:
+            if options.security == "starttls":
+                server.starttls(context=context)
+            if options.user and options.password.value:
+                server.login(options.user, options.password.value)
+            server.send_message(mail.message())
+            # It has been taken: how they part does not matter.
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
 
 
 def _said(code: int, refused: list[str]) -> str:

@@ -17,8 +17,6 @@ from tests.support import receivers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hub.alerting.receivers.base import Receiver
-
 PASSWORD = "open-sesame-open-sesame"
 #: Seconds that an attempt may take in tests.
 SHORT = 0.5
@@ -26,7 +24,7 @@ SHORT = 0.5
 
 @dataclass
 class Pair:
-    receiver: Receiver
+    receiver: Any
     server: Any
     secrets: tuple[str, ...]
 

@@ -58,6 +58,6 @@ def test_the_worst_event_keeps_to_the_limits(one):
 
 def test_a_wrong_key_is_refused_with_their_reason(pair):
     pair.receiver._options.routing_key.value = "b" * 32
-    with pytest.raises(RefusedError, match="answered 400: .*Event object is invalid"):
+    with pytest.raises(RefusedError, match=r"answered 400: .*Event object is invalid"):
         pair.receiver.deliver(message(), {})
     assert "b" * 32 not in repr(Secret("b" * 32))

@@ -10,7 +10,7 @@ from hub.alerting.receivers.base import DeliveryError, RefusedError
 from hub.alerting.receivers.slack import LOST, MAX_TEXT, PASSING, _fit, blocks_of
 from hub.core.groups import ACKNOWLEDGED, CHANGED, OVER, REPEATED
 from hub.core.rules import SEVERITIES
-from tests.alerting.messages import AT, PAGE, alert, evil, message, storm
+from tests.alerting.messages import AT, LIFE, PAGE, alert, evil, message, storm
 from tests.alerting.receivers.made import made
 from tests.support.formats import slack_flaws
 from tests.support.receivers import Answer, answer_json
@@ -27,7 +27,7 @@ def test_a_message_has_all_that_somebody_needs_to_act():
     for part in (
         "🟠 Firing: chat, tenant acme: 120 errors within 5 min", "Severity: high", "Tenant: acme",
         "120 errors, threshold 10 errors", "▁▁▃█", f"<!date^{int(AT) - 60}^", "2026-11-18 11:05:40 UTC",
-        "Look at the events handler.error.", f"{PAGE}?alert={alert().key}", "https://runbooks.example.com/errors",
+        "Look at the events handler.error.", f"{PAGE}#alert={LIFE}", "https://runbooks.example.com/errors",
     ):  # fmt: skip
         assert part in text
 
@@ -108,7 +108,7 @@ def test_a_first_message_that_was_deleted_is_posted_anew(bot):
 
 @pytest.mark.parametrize("code", sorted(PASSING))
 def test_what_passes_is_tried_again(bot, code):
-    bot.server.next = [answer_json({"ok": False, "error": code}, **{"Retry-After": "30"})]
+    bot.server.next = [answer_json({"ok": False, "error": code}, retry_after="30")]
     with pytest.raises(DeliveryError, match=code) as caught:
         bot.receiver.deliver(message(), {})
     assert (DeliveryError, 30.0) == (type(caught.value), caught.value.retry_after)
