@@ -124,7 +124,7 @@ check: install  ## Everything that finds faults without running: linters, types,
 	$(BIN)/lint-imports --no-logo
 	$(CLEAN_ENV) $(BIN)/python manage.py makemigrations --check --dry-run
 	$(CLEAN_ENV) $(BIN)/python manage.py hub_wire --check
-	$(CLEAN_ENV) $(BIN)/python -m scripts.validate_deploy
+	$(CLEAN_ENV) $(BIN)/python -m scripts.validate_deploy $(if $(filter 1,$(HUB_REQUIRE_ALL)),--strict)
 	@$(NPM) run check
 
 .PHONY: deploy-files

@@ -167,9 +167,9 @@ class _Book:
 
     def _change(self, look: Look, grown: str) -> str:
         before = _aggregated("sum", _by(look.of), _grown(_selector(look.of), look.window, look.offset))
-        # What was not counted before was none, if somebody was there to count it; a multiple of nothing is no number.
-        none = f"{grown} * 0 and on () group({PRESENT} offset {seconds(look.reach)})"
-        return f"({grown} >= {_number(look.least)})\n/\nclamp_min(\n{_indented(f'{before}{_OR}{none}')},\n  1\n)"
+        # What was not counted before was none, if somebody was there to count it; no number is a multiple of nothing.
+        under = _indented(f"{before}{_OR}{grown} * 0")
+        return f"({grown} >= {_number(look.least)})\n/\nclamp_min(\n{under},\n  1\n)\nand {_watched(look)}"
 
     def _part(self, look: Look, under: Selection, grown: str) -> str:
         least = max(1, look.least)
@@ -297,7 +297,12 @@ def _compared(rule: Rule, number: str) -> str:
     if rule.side == ABOVE or not rule.look.window:
         return text
     # Too little was counted within a part of a window: that says nothing yet.
-    return f"(\n{_indented(text)}\n)\nand on () group({PRESENT} offset {seconds(rule.look.reach)})"
+    return f"(\n{_indented(text)}\n)\nand {_watched(rule.look)}"
+
+
+def _watched(look: Look) -> str:
+    """That somebody was there to count when the window began."""
+    return f"on () group({PRESENT} offset {seconds(look.reach)})"
 
 
 def _absent(look: Look) -> str:

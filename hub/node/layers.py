@@ -50,8 +50,11 @@ class LayerWatch:
 
     def layers(self) -> list[list[Any]]:
         """The layers that were looked at, packed; each as `hub.core.snapshot.LayerRow`."""
-        gaps = dict(self.losses.gaps)
-        return [list(self._row(alias, gaps.get(alias, 0))) for alias in {**self._backends, **gaps}]
+        return [list(self._row(alias, gaps)) for alias, gaps in self.gaps().items()]
+
+    def gaps(self) -> dict[str, int]:
+        """How often messages were lost in a number that nobody can know, by alias; 0 for layers that were looked at."""
+        return {**dict.fromkeys(self._backends, 0), **self.losses.gaps}
 
     def drops(self) -> list[list[Any]]:
         """What was lost of late, packed; each as `hub.core.snapshot.DropRow`."""

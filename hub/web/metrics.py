@@ -190,7 +190,7 @@ def layer_metrics(watch: LayerWatch) -> list[Own]:
         ),
         (
             "ws_channel_layer_gaps", "counter", "Times that messages were lost in a number that nobody can know.",
-            {alias: float(gaps) for alias, gaps in watch.losses.gaps.items()},
+            {alias: float(gaps) for alias, gaps in watch.gaps().items()},
         ),
     )  # fmt: skip
     return [(name, kind, help_text, "layer", values) for name, kind, help_text, values in numbers]

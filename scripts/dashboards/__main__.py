@@ -46,16 +46,18 @@ AnyPanel = timeseries.Panel | stat.Panel | table.Panel | heatmap.Panel
 def main() -> int:
     """Write the files, or say which are out of date."""
     parser = argparse.ArgumentParser(prog="python -m scripts.dashboards", description="Write Grafana's dashboards.")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to (default: deploy/grafana)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
-    only_check: bool = parser.parse_args().check
-    files = {FOLDER / f"{board.uid}.json": rendered(board) for board in BOARDS}
-    if only_check:
+    options = parser.parse_args()
+    folder: Path = options.folder
+    files = {folder / f"{board.uid}.json": rendered(board) for board in BOARDS}
+    if options.check:
         stale = [file for file, text in files.items() if not file.is_file() or file.read_text() != text]
-        stale += sorted(set(FOLDER.glob("*.json")) - files.keys())
+        stale += sorted(set(folder.glob("*.json")) - files.keys())
         for file in stale:
-            print(f"{file.name} is out of date: run python -m scripts.dashboards", file=sys.stderr)
+            print(f"{file} is out of date: run python -m scripts.dashboards", file=sys.stderr)
         return 1 if stale else 0
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         file.write_text(text)
     return 0

@@ -412,6 +412,36 @@ ITSELF = Board(
                 unit=PER_SECOND,
             ),
         ),
+        "Alerts": (
+            Panel(
+                title="Alerts that fire",
+                queries={"{{severity}}": total("hub_alerts_firing", "severity", PROCESS)},
+                about="From the one process that evaluates the rules; nothing here: none does.",
+            ),
+            Panel(
+                title="Attempts to tell receivers",
+                queries={"{{receiver}}: {{result}}": rate("hub_deliveries_total", "receiver, result", PROCESS)},
+                unit=PER_SECOND,
+                trouble="somebody is told",
+            ),
+            Panel(
+                title="Messages that wait for their receivers",
+                queries={"{{instance}}": f"hub_outbox_waiting{{{PROCESS}}}"},
+                width=8,
+            ),
+            Panel(
+                title="How long the oldest has waited",
+                queries={"{{instance}}": f"hub_outbox_oldest_seconds{{{PROCESS}}}"},
+                unit=SECONDS,
+                width=8,
+            ),
+            Panel(
+                title="Time that an evaluation takes",
+                queries={"{{instance}}": f"hub_evaluation_seconds{{{PROCESS}}}"},
+                unit=SECONDS,
+                width=8,
+            ),
+        ),
         "Operators": (
             Panel(title="Operators connected", queries={"{{instance}}": f"hub_feed_clients{{{PROCESS}}}"}),
             Panel(

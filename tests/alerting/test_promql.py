@@ -161,7 +161,7 @@ def test_a_change_waits_until_there_is_something_to_compare_with():
     assert told.startswith("(shop:orders:increase1m >= 5) / clamp_min( sum by (shop) ( orders_total offset 1h unless")
     assert "orders_total offset 61m" in told
     assert "count_over_time(orders_total[1m] offset 1h)" in told
-    assert told.endswith("shop:orders:increase1m * 0 and on () group(hub_info offset 61m), 1 )")
+    assert told.endswith("shop:orders:increase1m * 0, 1 ) and on () group(hub_info offset 61m)")
 
 
 def test_what_is_absent_was_there_within_the_hour():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from hub.asgi import django_application  # first: it sets up Django
 
 # isort: split
 from channels.auth import AuthMiddlewareStack
-from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path
 
@@ -22,7 +21,7 @@ from scripts.trouble import SHOP
 CARTS = metrics.gauge("shop_carts", "Carts with something in them.")
 
 
-class Scanner(MonitoredConsumerMixin, AsyncWebsocketConsumer):
+class Scanner(MonitoredConsumerMixin, AsyncJsonWebsocketConsumer):
     """Numbers its frames; whose it is, nobody finds out."""
 
     hub_frame_number = "seq"
@@ -30,8 +29,8 @@ class Scanner(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     def get_hub_tenant(self) -> str:
         raise LookupError("nobody knows")
 
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        CARTS.set(json.loads(text_data or "{}")["seq"])
+    async def receive_json(self, content: dict[str, float], **_: Any) -> None:
+        CARTS.set(content["seq"])
 
 
 OWN: tuple[Any, ...] = (*SHOP, Scanner)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hub.alerting.pack import INHIBITIONS, PACK
-from hub.conf import ENVIRONMENT
+from hub.conf import ENVIRONMENT, RECEIVER_VARIABLES
 from hub.core.rules import SEVERITIES
 from scripts.validate_deploy import ALERTMANAGER, DEPLOY, ROUTES, queries
 from tests.docs.markdown import anchors, tables
@@ -116,7 +116,7 @@ def test_the_dashboards_are_those_that_are_told():
         assert (uid, f"*{board['title']}*" in told) == (board["uid"], True)
 
 
-@pytest.mark.parametrize("query", queries(), ids=str)
+@pytest.mark.parametrize("query", tuple(queries()), ids=str)
 def test_a_panel_asks_for_metrics_that_there_are(query):
     assert [] == [name for name in names(query.text) if not known(name)]
 
@@ -148,5 +148,5 @@ def test_only_counters_are_asked_for_rates():
 def test_the_environment_template_names_what_there_is():
     told = set(re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "environment.example").read_text(), re.MULTILINE))
     site = {row["variable"] for table in tables(ROOT / "docs" / "settings.md") for row in table if "variable" in row}
-    assert told <= {*ENVIRONMENT.values(), *site}
+    assert told <= {*ENVIRONMENT.values(), *RECEIVER_VARIABLES, *site}
     assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "HUB_METRICS_TOKEN"} <= told

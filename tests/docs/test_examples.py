@@ -25,7 +25,7 @@ from tests.support.processes import ROOT
 METRICS = ROOT / "docs" / "metrics.md"
 
 #: Shell commands that are the reader's machine's, not this project's.
-FOREIGN = {"curl"}
+FOREIGN = {"amtool", "curl", "mkdir", "printf", "prometheus", "prometheus-alertmanager", "promtool"}
 
 
 # --- Python -------------------------------------------------------------------------------------------------------
@@ -75,8 +75,10 @@ def test_a_command_exists(place, line):
             assert find_spec(module) is not None, place
         case ["daphne" | "uvicorn", *arguments]:
             assert any(argument.endswith("asgi:application") for argument in arguments), place
-        case [program, *_]:
+        case [program, *arguments]:
             assert program in FOREIGN, f"{place}: {line}"
+            named = {name for word in arguments for name in re.findall(r"deploy/\S+\.yml", word)}
+            assert [] == [name for name in named if not (ROOT / name).is_file()], place
 
 
 def parse(command: str, arguments: list[str]) -> None:

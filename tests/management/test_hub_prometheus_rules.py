@@ -119,6 +119,27 @@ def test_inhibitions_are_put_between_their_marks(file, tmp_path):
     assert before == alertmanager.read_text()
 
 
+@override_settings(
+    HUB={"INHIBITIONS": [{"cause": "rule=crowded, tenant=o'brien", "effect": "rule~latency_*", "equal": ["consumer"]}]}
+)  # fmt: skip
+def test_a_hosts_own_inhibitions_stand_below_those_of_the_pack(file, tmp_path):
+    alertmanager = tmp_path / "alertmanager.yml"
+    alertmanager.write_text(f"{BEGIN}\n{END}\n")
+    call_command("hub_prometheus_rules", str(file), "--alertmanager", str(alertmanager))
+    assert {
+        "source_matchers": ['rule="crowded"', 'tenant="o\'brien"'],
+        "target_matchers": ['rule=~"latency_.*"'],
+        "equal": ["consumer"],
+    } == yaml.safe_load(alertmanager.read_text())["inhibit_rules"][len(INHIBITIONS)]
+
+
+@override_settings(HUB={"INHIBITIONS": [{"cause": "rule"}]})
+def test_inhibitions_that_make_no_sense_are_told_and_write_nothing(file):
+    with pytest.raises(CommandError, match="INHIBITIONS"):
+        call_command("hub_prometheus_rules", str(file))
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("text", ["route: {}\n", f"{BEGIN}\n{END}\n{BEGIN}\n{END}\n"])
 def test_without_one_place_for_them_nothing_is_changed(file, tmp_path, text):
     alertmanager = tmp_path / "alertmanager.yml"

@@ -102,15 +102,21 @@ def read_plan(config: Config, receivers: Mapping[str, Receiver]) -> tuple[Plan, 
     reader = Reader(receivers, local)
     routes, flaws = reader.routes(config.routes, "HUB['ROUTES']")
     windows, wrong_windows = reader.maintenance(config.maintenance, "HUB['MAINTENANCE']")
-    inhibitions, wrong_inhibitions = reader.inhibitions(config.inhibitions, "HUB['INHIBITIONS']")
+    inhibitions, wrong_inhibitions = read_inhibitions(config)
     last, wrong_last = _last_resort(config, receivers)
     plan = Plan(
         routing=Routing(routes if config.routes else usual_routes(receivers), last),
         last_resort=last,
-        inhibitions=(*INHIBITIONS, *inhibitions),
+        inhibitions=inhibitions,
         maintenance=tuple(windows),
     )
     return plan, [*flaws, *wrong_last, *wrong_windows, *wrong_inhibitions]
+
+
+def read_inhibitions(config: Config) -> tuple[tuple[Inhibition, ...], list[Flaw]]:
+    """What explains what: the pack's, and those of ``HUB["INHIBITIONS"]``; and what can't be used."""
+    own, flaws = Reader({}, local).inhibitions(config.inhibitions, "HUB['INHIBITIONS']")
+    return (*INHIBITIONS, *own), flaws
 
 
 def usual_routes(receivers: Mapping[str, Receiver]) -> list[Route]:

@@ -2,16 +2,18 @@
 
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from hub.alerting.pack import INHIBITIONS, OFF, PACK, read_settings
+from hub.alerting.pack import OFF, PACK, read_settings
 from hub.alerting.promql import AlertingRule, Rules, label_name, quoted, seconds, selecting, translate
+from hub.alerting.receivers.settings import read_inhibitions
 from hub.alerting.sources import watched
 from hub.conf import config
+from hub.core.matchers import Matcher
 from hub.core.silences import Inhibition
 from hub.metrics import REGISTRY
 
@@ -43,14 +45,15 @@ class Command(BaseCommand):
         """Write or check."""
         known = watched(REGISTRY.pack())
         rules, flaws = read_settings(config().rules, known)
-        if flaws:
-            raise CommandError("\n".join(map(str, flaws)))
+        inhibitions, wrong = read_inhibitions(config())
+        if flaws or wrong:
+            raise CommandError("\n".join(map(str, (*flaws, *wrong))))
         made = translate(rules, known, options["runbooks"])
         off = PACK.keys() - {rule.name for rule in rules}
         made.left_out |= {name: "off in the pack" if name in OFF else "off in HUB['RULES']" for name in sorted(off)}
         files = {options["file"]: rules_file(made)}
         if alertmanager := options["alertmanager"]:
-            files[alertmanager] = with_inhibitions(alertmanager)
+            files[alertmanager] = with_inhibitions(alertmanager, inhibitions)
         for file, text in files.items():
             self._write(file, text, only_check=options["check"])
         for name, reason in made.left_out.items():
@@ -97,7 +100,7 @@ def _alert(alert: AlertingRule) -> Iterator[str]:
         yield from (f"          {name}: {quoted(text)}" for name, text in texts.items())
 
 
-def with_inhibitions(file: Path) -> str:
+def with_inhibitions(file: Path, inhibitions: Iterable[Inhibition]) -> str:
     """
     An Alertmanager's configuration, with its inhibitions made anew.
 
@@ -107,20 +110,23 @@ def with_inhibitions(file: Path) -> str:
     if not file.is_file():
         raise CommandError(f"{file} is not there")
     place = re.compile(f"^( *){re.escape(BEGIN)}\n.*?^ *{re.escape(END)}$", re.MULTILINE | re.DOTALL)
-    text, places = place.subn(_inhibitions, file.read_text())
+    made = ["inhibit_rules:", *(line for one in inhibitions for line in _inhibition(one))]
+    text, places = place.subn(
+        lambda found: "\n".join(found[1] + line for line in (BEGIN, *made, END)), file.read_text()
+    )
     if places != 1:
         raise CommandError(f"{file} has no one place for inhibitions; write these two lines into it:\n{BEGIN}\n{END}")
     return text
 
 
-def _inhibitions(place: re.Match[str]) -> str:
-    lines = [BEGIN, "inhibit_rules:", *(line for one in INHIBITIONS for line in _inhibition(one)), END]
-    return "\n".join(place[1] + line for line in lines)
-
-
 def _inhibition(inhibition: Inhibition) -> Iterator[str]:
     yield "  - source_matchers:"
-    yield from (f"      - '{selecting(matcher)}'" for matcher in inhibition.cause)
+    yield from map(_matcher, inhibition.cause)
     yield "    target_matchers:"
-    yield from (f"      - '{selecting(matcher)}'" for matcher in inhibition.effect)
+    yield from map(_matcher, inhibition.effect)
     yield f"    equal: [{', '.join(map(label_name, inhibition.equal))}]"
+
+
+def _matcher(matcher: Matcher) -> str:
+    quoted_once = selecting(matcher).replace("'", "''")
+    return f"      - '{quoted_once}'"
