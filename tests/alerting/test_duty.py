@@ -74,7 +74,7 @@ def test_the_curve_of_an_alert_is_kept_and_stays_short(site, sink):
     assert MAX_POINTS / 2 <= len(times) <= MAX_POINTS
     assert times == sorted(times)
     assert row.values[-1][1] > 800
-    assert sink.calls[0].curves[row.key] == (50.0,)
+    assert sink.calls[0].curves[row.key] == (50.0, 55.0)
 
 
 def test_numbers_are_written_also_while_something_else_happens_every_second(site):

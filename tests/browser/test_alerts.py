@@ -148,7 +148,7 @@ def test_an_open_alert_is_acknowledged_and_silenced_by_single_keys(page):
     press(page, "a", "ArrowDown", "ArrowDown", "Enter")
     expect(page.get_by_test_id("alert-acknowledge")).to_be_visible()
     press(page, "k")
-    expect(page.get_by_test_id("alert-changes")).to_contain_text("acknowledged by ops")
+    expect(page.get_by_test_id("alert-acknowledge")).to_contain_text("Take the acknowledgement back")
     press(page, "k")
     expect(page.get_by_test_id("alert-changes")).to_contain_text("unacknowledged by ops")
     press(page, "s")
