@@ -27,7 +27,7 @@ from tests.support.receivers import (
     Webhook,
 )
 from tests.support.redis import make_redis
-from tests.support.servers import DAPHNE, Server, make_server
+from tests.support.servers import DAPHNE, make_server
 from tests.support.traffic import make_traffic
 
 if TYPE_CHECKING:
