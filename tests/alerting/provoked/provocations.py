@@ -8,7 +8,7 @@ test can reach them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -193,7 +193,7 @@ async def chat(scene: Scene) -> None:
     await scene.tell(TENANTS[0], *["echo"] * 1500)
 
 
-Provocation = Callable[[Scene], Awaitable[None]]
+Provocation = Callable[[Scene], Coroutine[Any, Any, None]]
 #: By rule.
 PROVOCATIONS: dict[str, Provocation] = {
     "connection_failures": refuse,

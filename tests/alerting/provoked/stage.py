@@ -93,7 +93,7 @@ class Provoked:
         self._exits.close()
 
     def _environment(self) -> dict[str, str]:
-        receivers = {
+        receivers: dict[str, dict[str, Any]] = {
             "bot": {"type": "slack", "token": "env:CHAT_TOKEN", "channel": "#alerts", "api": f"{self.bot.url}/api/"},
             "channel": {"type": "slack", "url": self.channel.webhook},
             "pager": {"type": "pagerduty", "routing_key": "env:PAGER_KEY", "url": f"{self.pager.url}/v2/enqueue"},
