@@ -84,7 +84,7 @@ def _time(series: int) -> tuple[float, float]:
 async def _watch(series: int) -> float:
     """Seconds by which a sleep of 1 ms on an event loop ends too late, at worst, while a thread evaluates."""
     ticks, longest = _ticks(series), 0.0
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP + 1):
         next(ticks)
     evaluation = asyncio.get_running_loop().run_in_executor(None, list, ticks)
     while not evaluation.done():

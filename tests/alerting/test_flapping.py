@@ -16,7 +16,7 @@ from tests import strategies  # noqa: F401 - loads the profile
 from tests.alerting.stage import BACKLOG, PACE, Samples, Sink, Site, make_setup
 from tests.handclock import HandClock
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(600)]
 
 TENANTS = ("acme", "globex", "initech")
 SEVERITIES = ("critical", "low")

@@ -25,7 +25,7 @@ from hub.core.groups import FIRED, OVER
 from tests.support.processes import ROOT, environment
 from tests.support.receivers import BROKEN, BUSY, CLOSE, RESET, Answer, Got, Webhook
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 #: Milliseconds that a process waits for a database that is locked.
 PATIENT, HASTY = 20_000, 50
