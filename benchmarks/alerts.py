@@ -45,7 +45,7 @@ class Channel:
         channel = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
+            def do_POST(self) -> None:
                 at = time.monotonic()
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 self.send_response(200)

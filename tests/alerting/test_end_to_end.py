@@ -1,7 +1,7 @@
 """
 Every rule of the pack, from real traffic or a real fault on a real server to receivers of every kind.
 
-Most of them are provoked at once, under demo traffic, each at a consumer or in a channel layer of its own; the tests then
+Many are provoked at a time, under demo traffic, each at a consumer or in a channel layer of its own; then the tests
 look at what the receivers were told. These hold what comes to the formats and limits that Slack and PagerDuty document
 (`tests.support.formats`), and to the signatures of Standard Webhooks.
 """

@@ -185,6 +185,19 @@ async def test_what_expires_before_a_group_send_is_counted_for_each_connection(s
 
 
 @pytest.mark.slow
+async def test_what_has_expired_in_memory_waits_no_more_though_nobody_has_removed_it(shared, make):
+    layer = make("memory", expiry=1)
+    channel = await joined(layer, opened(shared))
+    await layer.send(channel, {"type": "x"})
+    depth = await layer.hub_depth()
+    assert (1, channel) == (depth.messages, depth.channel)
+    await asyncio.sleep(1.1)
+    depth = await layer.hub_depth()
+    assert (0, 0.0, None) == (depth.messages, depth.fullest, depth.oldest)
+    await close(layer)
+
+
+@pytest.mark.slow
 async def test_what_redis_removes_by_itself_is_found_at_the_next_look(shared, make):
     layer = make("core", expiry=2)
     channel = await joined(layer, opened(shared))

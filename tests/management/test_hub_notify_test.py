@@ -28,6 +28,12 @@ def test_a_real_message_is_sent_and_then_that_it_is_over(capsys):
     ]
 
 
+@override_settings(HUB={})
+def test_without_receivers_it_says_how_to_name_one():
+    with pytest.raises(CommandError, match="SLACK_WEBHOOK_URL"):
+        call_command("hub_notify_test", "slack")
+
+
 def test_it_may_be_left_open():
     with Slack() as server, override_settings(HUB={"RECEIVERS": {"chat": {"type": "slack", "url": server.webhook}}}):
         call_command("hub_notify_test", "chat", "--leave-open")

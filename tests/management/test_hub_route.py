@@ -69,7 +69,15 @@ def test_what_is_wrong_with_the_settings_is_said_too(capsys):
     assert "HUB['RECEIVERS']['bad']" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["severity"], ["tenant~a*"], ["a=b", "--at", "soon"]])
+@override_settings(HUB={})
+def test_without_receivers_it_says_how_to_name_one(capsys):
+    call_command("hub_route", "severity=high")
+    said = capsys.readouterr()
+    assert said.out.endswith("Told: nobody.\n")
+    assert "SLACK_WEBHOOK_URL" in said.err
+
+
+@pytest.mark.parametrize("arguments", [["severity"], ["tenant~a*"], ["a=b", "--at", "soon"], ["severity=urgent"]])
 def test_what_is_no_label_or_time_is_refused(arguments):
     with pytest.raises(CommandError):
         call_command("hub_route", *arguments)

@@ -21,7 +21,7 @@ from hub.alerting.receivers.pagerduty import PagerDuty, PagerDutyOptions
 from hub.alerting.receivers.slack import Slack, SlackOptions
 from hub.alerting.receivers.webhook import Webhook, WebhookOptions
 from hub.alerting.zones import local
-from hub.conf import FROM_ENVIRONMENT, Config
+from hub.conf import FROM_ENVIRONMENT, RECEIVER_VARIABLES, Config
 from hub.core.matchers import EQUAL, Matcher
 from hub.core.routebook import Reader
 from hub.core.routing import Route, Routing
@@ -31,6 +31,8 @@ from hub.core.silences import Inhibition, Maintenance
 
 PLACE = "HUB['RECEIVERS']"
 MAX_NAME = 100
+#: What to do where nobody can be told.
+NO_RECEIVERS = f"There are no receivers: name one in {PLACE}, or set {' or '.join(RECEIVER_VARIABLES)}."
 #: Options and maker of each kind.
 KINDS: dict[str, tuple[type[Options], Callable[[str, Any], Receiver]]] = {
     "slack": (SlackOptions, Slack),

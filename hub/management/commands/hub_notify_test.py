@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hub.alerting.message import compose
 from hub.alerting.receivers.base import DeliveryError, Receiver
-from hub.alerting.receivers.settings import read_receivers
+from hub.alerting.receivers.settings import NO_RECEIVERS, read_receivers
 from hub.clock import SYSTEM
 from hub.conf import config
 from hub.core.groups import FIRED, OVER, Notice
@@ -53,7 +53,7 @@ def _receiver(name: str) -> Receiver:
     receivers, flaws = read_receivers(config())
     if name in receivers:
         return receivers[name]
-    wrong = "".join(f"\n{flaw}" for flaw in flaws)
+    wrong = "".join(f"\n{flaw}" for flaw in flaws) or ("" if receivers else f"\n{NO_RECEIVERS}")
     raise CommandError(
         f"there is no receiver {name!r} that can be used; known: {', '.join(receivers) or 'none'}{wrong}"
     )

@@ -7,14 +7,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from hub.alerting.message import moment
-from hub.alerting.receivers.settings import Plan, read_plan, read_receivers
+from hub.alerting.receivers.settings import NO_RECEIVERS, Plan, read_plan, read_receivers
 from hub.alerting.zones import local
 from hub.clock import SYSTEM
 from hub.conf import config
 from hub.core.errors import ConfigurationError
 from hub.core.matchers import EQUAL, parse_matchers
 from hub.core.routing import Post
-from hub.core.rules import duration
+from hub.core.rules import SEVERITIES, duration
 
 
 class Command(BaseCommand):
@@ -34,6 +34,8 @@ class Command(BaseCommand):
         plan, wrong = read_plan(config(), receivers)
         for flaw in (*flaws, *wrong):
             self.stderr.write(str(flaw))
+        if not receivers:
+            self.stderr.write(NO_RECEIVERS)
         self._explain(plan, labels, now)
 
     def _explain(self, plan: Plan, labels: dict[str, str], now: float) -> None:
@@ -57,7 +59,11 @@ def _labels(text: str) -> dict[str, str]:
     for matcher in matchers:
         if matcher.sign != EQUAL:
             raise CommandError(f"{matcher} is no label; an alert has label=value, as in severity=critical")
-    return {matcher.label: matcher.value for matcher in matchers}
+    labels = {matcher.label: matcher.value for matcher in matchers}
+    severity = labels.get("severity")
+    if severity is not None and severity not in SEVERITIES:
+        raise CommandError(f"there is no severity {severity!r}; write one of {', '.join(SEVERITIES)}")
+    return labels
 
 
 def _time(text: str) -> float:

@@ -87,7 +87,7 @@ class Trouble(MonitoredConsumerMixin, AsyncWebsocketConsumer):
 
 
 def _consumer(rule: str) -> Any:
-    own = {"hub_consumer": name_of(rule), "__module__": __name__}
+    own: dict[str, Any] = {"hub_consumer": name_of(rule), "__module__": __name__}
     if rule in SLOW:
         own["hub_slow_threshold_ms"] = 300
     if rule in LAYERS:

@@ -27,7 +27,7 @@ from tests.support.receivers import (
     Webhook,
 )
 from tests.support.redis import make_redis
-from tests.support.servers import DAPHNE, Server, make_server
+from tests.support.servers import DAPHNE, make_server
 from tests.support.traffic import make_traffic
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Provoked:
         self._exits.close()
 
     def _environment(self) -> dict[str, str]:
-        receivers = {
+        receivers: dict[str, dict[str, Any]] = {
             "bot": {"type": "slack", "token": "env:CHAT_TOKEN", "channel": "#alerts", "api": f"{self.bot.url}/api/"},
             "channel": {"type": "slack", "url": self.channel.webhook},
             "pager": {"type": "pagerduty", "routing_key": "env:PAGER_KEY", "url": f"{self.pager.url}/v2/enqueue"},
