@@ -6,11 +6,13 @@ that nothing is shared. Every series has grown since the tick before; none of th
 """
 
 import argparse
+import asyncio
 import gc
 import json
 import sys
+from collections.abc import Iterator
 from statistics import median
-from time import process_time
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import figures
@@ -44,16 +46,17 @@ def measure_rules(machine: Machine, rounds: int) -> Measurement:
         found = {int(series): values for series, values in child.read().items()}
     measurement = Measurement(f"rules: {RULES} of them, evaluated once")
     for series, values in found.items():
-        taken, evaluated = ([one[place] * 1e3 for one in values] for place in (0, 1))
+        taken, evaluated, late = ([one[place] * 1e3 for one in values] for place in (0, 1, 2))
         cells: dict[str, str | Spread] = {
             "series": f"{RULES * series:,}",
             "taking samples, ms": Spread.over(taken),
             "evaluating, ms": Spread.over(evaluated),
+            "longest loop delay ms": Spread.over(late),
         }
         measurement.rows.append(Row(cells))
     few, middle, many = (found[series] for series in SERIES)
-    spread = Spread.over([sum(one) * 1e3 for one in middle])
-    growth = [sum(much) / SERIES[2] / (sum(less) / SERIES[0]) for less, much in zip(few, many, strict=True)]
+    spread = Spread.over([sum(one[:2]) * 1e3 for one in middle])
+    growth = [sum(much[:2]) / SERIES[2] / (sum(less[:2]) / SERIES[0]) for less, much in zip(few, many, strict=True)]
     measurement.verdicts.append(Verdict(figures.RULES, "in process, samples included", spread))
     measurement.verdicts.append(Verdict(figures.RULES_GROWTH, "in process", Spread.over(growth)))
     return measurement
@@ -65,30 +68,47 @@ def main() -> None:
         parser.add_argument(name, type=int, required=True)
     options = parser.parse_args()
     pin(options.core)
-    found = {series: [_time(series) for _ in range(options.rounds)] for series in SERIES}
+    found = {
+        series: [(*_time(series), asyncio.run(_watch(series))) for _ in range(options.rounds)] for series in SERIES
+    }
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
 
 
 def _time(series: int) -> tuple[float, float]:
     """Processor seconds that taking a tick's samples and evaluating it take, each the median of some ticks."""
+    ticks = list(_ticks(series))[WARM_UP:]
+    return median(taken for taken, _ in ticks), median(evaluated for _, evaluated in ticks)
+
+
+async def _watch(series: int) -> float:
+    """Seconds by which a sleep of 1 ms on an event loop ends too late, at worst, while a thread evaluates."""
+    ticks, longest = _ticks(series), 0.0
+    for _ in range(WARM_UP + 1):
+        next(ticks)
+    evaluation = asyncio.get_running_loop().run_in_executor(None, list, ticks)
+    while not evaluation.done():
+        began = perf_counter()
+        await asyncio.sleep(0.001)
+        longest = max(longest, perf_counter() - began - 0.001)
+    return longest
+
+
+def _ticks(series: int) -> Iterator[tuple[float, float]]:
+    """Evaluate tick by tick; gives the processor seconds of taking the samples and of evaluating them."""
     evaluator, samples = _evaluator(), _samples(series)
-    taken, evaluated = [], []
     for tick in range(WARM_UP + MEASURED):
         now = BEGIN + 10 * min(tick, WARM_UP) + max(0, tick - WARM_UP)
         if tick == WARM_UP:
             gc.collect()
-        began = process_time()
+        began = thread_time()
         evaluator.take(samples, now)
-        between = process_time()
+        between = thread_time()
         changes = evaluator.evaluate(now)
-        ended = process_time()
+        ended = thread_time()
         if changes:
             raise RuntimeError(f"nothing should fire: {changes[0]}")
-        if tick >= WARM_UP:
-            taken.append(between - began)
-            evaluated.append(ended - between)
-    return median(taken), median(evaluated)
+        yield between - began, ended - between
 
 
 def _evaluator() -> "Evaluator":

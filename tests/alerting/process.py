@@ -1,72 +1,80 @@
 """
-One process of alerting, moved step by step by what it reads: ``decide 0``, ``send 12``, ``over 60``.
+One process of alerting: rules, database, outbox and a webhook, all real, but for its time, which is moved by hand.
 
-Each names a moment, in seconds after the machine's time of the start of the day. What was done is printed.
+``python -m tests.alerting.process URL`` reads what is asked of it as JSON, a line each (see `live`), and answers each
+with a line of JSON.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
 django.setup()
 
-from hub.alerting.message import Message
-from hub.alerting.receivers.base import DeliveryError
-from tests.alerting.stage import Sink, Site, backlog, make_setup
-from tests.handclock import HandClock
+from django.db import OperationalError, connection
 
+from hub.alerting.receivers.options import Address
+from hub.alerting.receivers.webhook import Webhook, WebhookOptions
+from hub.core.redaction import Secret
+from tests.alerting.stage import BACKLOG, Samples, Site, make_setup
+from tests.handclock import HandClock
+from tests.support.receivers import WEBHOOK_SECRET
+
+#: The clock of all such processes at the moment 0.
 START = 1_000_000.0
 
 
-class Poster(Sink):
-    """A receiver over HTTP: it posts incident and number."""
+def live(
+    site: Site,
+    at: float,
+    seconds: int = 1,
+    waiting: Mapping[str, float] | None = None,
+    *,
+    decide: bool = True,
+    send: bool = True,
+) -> dict[str, Any]:
+    """
+    Let seconds pass, one by one.
 
-    def deliver(self, message: Message, memory: Mapping[str, Any]) -> dict[str, Any]:
-        url = urlsplit(sys.argv[1])
-        connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=30)
+    Args:
+        at: The moment of the first of them.
+        waiting: How many messages wait, by tenant.
+        decide: Whether rules are evaluated.
+        send: Whether what waits in the outbox is sent.
+
+    Returns:
+        How often the database refused, and whether the process believes in the end that it is on duty.
+    """
+    refused = 0
+    samples: Samples = {BACKLOG: {("chat", tenant): number for tenant, number in (waiting or {}).items()}}
+    for second in range(seconds):
+        site.clock.now = START + at + second
         try:
-            connection.request("POST", "/", json.dumps([message.incident, message.notice.number]))
-            if connection.getresponse().status != 200:
-                raise DeliveryError("not 200")
-        except OSError as error:
-            raise DeliveryError(type(error).__name__) from error
-        finally:
-            connection.close()
-        return {}
+            if decide:
+                site.decide(samples)
+            if send and site.duty.engine is not None:
+                site.send()
+        except OperationalError:
+            refused += 1
+    return {"refused": refused, "on_duty": site.duty.engine is not None}
 
 
 def main() -> None:
-    clock = HandClock(START)
-    site = Site(make_setup(Poster()), clock, f"process {os.getpid()}")
+    url, patience = sys.argv[1], int(sys.argv[2])
+    options = WebhookOptions(type="webhook", url=Address(url), secret=Secret(WEBHOOK_SECRET))
+    setup = make_setup(Webhook("ops", options), groups=("tenant",))
+    site = Site(setup, HandClock(START), f"process {os.getpid()}")
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
     for line in sys.stdin:
-        word, at = line.split()
-        clock.now = START + float(at)
-        if word == "decide":
-            posted = [site.decide(backlog(50)).posted]
-            clock.advance(0.5)
-            posted.append(site.decide(backlog(50)).posted)
-            print(f"decided {sum(posted)}", flush=True)
-        elif word == "over":
-            attempts = 0
-            for _ in range(120):
-                clock.advance(1.0)
-                site.decide(backlog(0))
-                attempts += site.send()
-            print(f"over {attempts}", flush=True)
-        elif site.duty.stand_by(clock.wall()):
-            site.duty.flush(clock.wall())
-            print(f"sent {site.send()}", flush=True)
-        else:
-            print("waiting", flush=True)
+        print(json.dumps(live(site, **json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from hub.alerting.duty import Duty, Flushed
 from hub.alerting.message import Message
 from hub.alerting.outbox import Outbox
 from hub.alerting.pack import PACK, read_settings
+from hub.alerting.receivers.base import Receiver
 from hub.alerting.setup import Setup
 from hub.alerting.sources import watched
 from hub.alerting.store import Store
@@ -74,7 +75,7 @@ class Sink:
 
 
 def make_setup(
-    *receivers: Sink, severities: tuple[str, ...] = ("high",), groups: tuple[str, ...] = ("rule",), **rule: Any
+    *receivers: Receiver, severities: tuple[str, ...] = ("high",), groups: tuple[str, ...] = ("rule",), **rule: Any
 ) -> Setup:
     """Rules `crowded_<severity>`, told to all receivers, in groups that agree in some labels."""
     rules, flaws = read_settings(
@@ -121,9 +122,9 @@ class Site:
             attempts += len(claims)
         return attempts
 
-    def live(self, seconds: int, samples: Callable[[int], Samples | None] | Samples | None) -> None:
-        """So many seconds pass."""
-        for second in range(seconds):
-            self.clock.advance(1.0)
+    def live(self, seconds: int, samples: Callable[[int], Samples | None] | Samples | None, step: int = 1) -> None:
+        """So many seconds pass, a step at a time."""
+        for second in range(0, seconds, step):
+            self.clock.advance(step)
             self.decide(samples(second) if callable(samples) else samples)
             self.send()

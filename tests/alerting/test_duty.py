@@ -68,7 +68,7 @@ def test_what_fires_is_counted_by_severity(clock):
 
 
 def test_the_curve_of_an_alert_is_kept_and_stays_short(site, sink):
-    site.live(800, lambda second: backlog(50 + second))
+    site.live(800, lambda second: backlog(50 + second), step=5)
     [row] = list_active(ANN.rights)
     times = [at for at, _ in row.values]
     assert MAX_POINTS / 2 <= len(times) <= MAX_POINTS
@@ -133,11 +133,11 @@ def test_an_acknowledged_alert_is_not_repeated(clock, sink, site):
     site.live(5, backlog(50))
     [row] = list_active(ANN.rights)
     acknowledge(ANN, row.key, clock)
-    site.live(1300, backlog(50))
+    site.live(1300, backlog(50), step=5)
     assert [FIRED, ACKNOWLEDGED] == sink.kinds
     assert "acknowledged" in site.told
     unacknowledge(ANN, row.key, clock)
-    site.live(300, backlog(50))
+    site.live(300, backlog(50), step=5)
     assert [FIRED, ACKNOWLEDGED, REPEATED] == sink.kinds
 
 
@@ -155,7 +155,7 @@ def test_an_acknowledgement_survives_another_process(clock, sink, site):
     acknowledge(ANN, list_active(ANN.rights)[0].key, clock)
     site.duty.leave(clock.wall())
     other = Site(make_setup(sink), clock, "other")
-    other.live(1300, backlog(50))
+    other.live(1300, backlog(50), step=5)
     assert [FIRED, ACKNOWLEDGED] == sink.kinds
 
 
@@ -183,7 +183,7 @@ def test_a_silence_survives_another_process(clock, sink, site):
 
 def test_while_nobody_knows_the_numbers_nothing_begins_and_nothing_ends(site, sink):
     site.live(5, backlog(50))
-    site.live(300, None)
+    site.live(300, None, step=5)
     assert [FIRED] == sink.kinds
     site.live(100, backlog(0))
     assert [FIRED, OVER] == sink.kinds

@@ -16,7 +16,7 @@ from tests import strategies  # noqa: F401 - loads the profile
 from tests.alerting.stage import BACKLOG, PACE, Samples, Sink, Site, make_setup
 from tests.handclock import HandClock
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(600)]
 
 TENANTS = ("acme", "globex", "initech")
 SEVERITIES = ("critical", "low")
@@ -44,7 +44,7 @@ def test_flapping_makes_no_more_messages_than_the_design_allows(steps, wait, fai
         site = Site(make_setup(sink, severities=SEVERITIES, **{"for": wait}), clock)
         for seconds, numbers in steps:
             site.live(seconds, samples_of(numbers))
-        site.live(CALM, samples_of((0.0,) * len(TENANTS)))
+        site.live(CALM, samples_of((0.0,) * len(TENANTS)), step=5)
         check(sink, sum(seconds for seconds, _ in steps) + CALM)
         transaction.set_rollback(True)
 

@@ -122,10 +122,10 @@ def test_a_receiver_that_is_away_is_tried_again_later_and_later(outbox, sink, cl
     while clock.now < 1000 + 600:
         if send(outbox):
             tried.append(clock.now)
-        clock.advance(0.25)
+        clock.advance(1.0)
     gaps = [later - before for before, later in pairwise(tried)]
-    assert all(gap <= LONGEST_PAUSE + 0.25 for gap in gaps)
-    assert gaps[0] <= 2.25
+    assert all(gap <= LONGEST_PAUSE + 1 for gap in gaps)
+    assert gaps[0] <= 3
     assert max(gaps[-3:]) > 5 * gaps[0]
     assert 10 <= len(tried) <= 30
     assert "connection refused" == Delivery.objects.get().error
