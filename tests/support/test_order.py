@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.order import long_first
@@ -30,6 +30,7 @@ def test_what_is_long_stands_at_the_beginnings_of_the_first_two_pieces(workers, 
     assert expected == ["".join(piece) for piece in pieces(ordered, workers)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(), unique=True), st.data(), st.integers(1, 9))
 def test_nothing_is_lost_or_doubled_and_the_others_stay_in_their_order(items, data, workers):
     long = [item for item in items if data.draw(st.booleans())]
