@@ -13,6 +13,7 @@ from django.db import connections
 
 from hub.node import executor
 from tests.support.browser import PAGE_TIMEOUT_MILLISECONDS, chromium
+from tests.support.order import long_first
 from tests.support.processes import ROOT
 from tests.support.prometheus import Prometheus, make_prometheus
 from tests.support.redis import RedisServer, make_redis
@@ -51,6 +52,15 @@ class StartPrometheus(Protocol):
 
     def __call__(self, config: Mapping[str, Any]) -> Prometheus:
         """Start a Prometheus and wait until it accepts; it is stopped when the test ends."""
+
+
+# --- the order ----------------------------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is ``long`` begins first: at the end everybody else would wait for it."""
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = long_first(items, [item for item in items if item.get_closest_marker("long")], workers)
 
 
 # --- the database -------------------------------------------------------------------------------------------------

@@ -283,6 +283,7 @@ def command(kind: str) -> str:
     return typed
 
 
+@pytest.mark.long
 def test_a_host_installs_uses_switches_off_and_removes_the_hub(host, subtests):
     sources, packages, schema = host.sources(), host.packages(), host.schema()
     with host.serve(command("serve")) as server:

@@ -169,6 +169,7 @@ def test_a_consumer_is_cancelled(start, backend, server_kind, kind):
     assert {("teardown",)} == set(lost([server]))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(420)
 def test_a_million_messages(start, backend):
     # As long as it may take, nothing that hangs is to expire: then its members would be out of the group.

@@ -219,6 +219,7 @@ async def test_all_of_it_at_once(start_server, server_kind):
     await settled(server, Books(sent=sent, confirmed=confirmed, lost=sent - confirmed), LAST)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(420)
 @pytest.mark.parametrize("server_kind", [DAPHNE, UVICORN], ids=str)
 async def test_a_million_frames(start_server, server_kind):

@@ -82,17 +82,17 @@ class Connection:
         if self.monitored:  # a wrapper sees that a consumer ends with an error, but no handler
             self.count("ws_handler_errors_total", exception=self.error)
 
-    def count_handled(self, kind: str, payload: bytes) -> None:
-        """A message of ours that the consumer has handled, whatever became of it."""
-        self.count("ws_messages_received_total", message_type=kind)
-        self.count("ws_received_bytes_total", len(payload))
-        self.count_dispatched(waited=True)
+    def count_handled(self, kind: str, *payloads: bytes) -> None:
+        """Messages of ours that the consumer has handled, whatever became of them."""
+        self.count("ws_messages_received_total", len(payloads), message_type=kind)
+        self.count("ws_received_bytes_total", sum(map(len, payloads)))
+        self.count_dispatched(len(payloads), waited=True)
 
-    def count_dispatched(self, *, waited: bool) -> None:
+    def count_dispatched(self, messages: int = 1, *, waited: bool) -> None:
         if self.monitored:
-            self.count("ws_message_latency_seconds_count")
+            self.count("ws_message_latency_seconds_count", messages)
             if waited:
-                self.count("ws_message_wait_seconds_count")
+                self.count("ws_message_wait_seconds_count", messages)
 
     async def open(self, query: str = "") -> int:
         host, port = self.host.split(":")
@@ -131,8 +131,8 @@ class Connection:
         answers = await self.wire.received(self.frames)
         end = f"closed with {self.wire.close_code}, lost: {self.wire.lost.done()}"
         assert answers == self.frames, f"{self.consumer}: {answers} answers to {self.frames} messages; {end}"
-        for kind, _, payload in payloads:
-            self.count_handled(kind, payload)
+        for counted in {kind for kind, _, _ in payloads}:
+            self.count_handled(counted, *(payload for kind, _, payload in payloads if kind == counted))
         self.count("ws_disconnects_total", code=str(await self.part()))
         for kind, number in self.wire.frames.items():
             self.count("ws_messages_sent_total", number, message_type="other" if kind == "chat.what" else kind)

@@ -91,9 +91,10 @@ def by_consumer(numbers: Numbers, metric: str) -> dict[str, float]:
     return sums
 
 
+PATIENT = [pytest.mark.slow, pytest.mark.timeout(480)]
 CHURNS = [
-    pytest.param(PATIENT_UVICORN, True, 20_000, 56, id="uvicorn", marks=[pytest.mark.slow, pytest.mark.timeout(480)]),
-    pytest.param(DAPHNE, True, 2_000, 60, id="daphne", marks=[pytest.mark.slow, pytest.mark.timeout(480)]),
+    pytest.param(PATIENT_UVICORN, True, 20_000, 56, id="uvicorn", marks=[*PATIENT, pytest.mark.long]),
+    pytest.param(DAPHNE, True, 2_000, 60, id="daphne", marks=PATIENT),
     pytest.param(PATIENT_UVICORN, False, 1_000, 20, id="uvicorn-channels-own-loop", marks=pytest.mark.slow),
     pytest.param(DAPHNE, False, 600, 20, id="daphne-channels-own-loop", marks=pytest.mark.slow),
 ]
