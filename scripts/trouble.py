@@ -1,7 +1,7 @@
 """A shop in trouble, to take pictures of: consumers that are slow or lose messages, beside the stand-alone site."""
 
 # Each does the wrong thing on purpose; the methods are Channels' own, with its signatures and contracts.
-# ruff: noqa: ANN401, ARG002, D102, S311, TID251
+# ruff: noqa: ARG002, D102, S311, TID251
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class OfTenant(MonitoredConsumerMixin):
 class Checkout(OfTenant, AsyncWebsocketConsumer):
     """Asks a bank that does not answer."""
 
-    async def receive(self, text_data: str = "", bytes_data: Any = None) -> None:
-        await self.charge(float(text_data))
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        await self.charge(float(text_data or "0"))
 
     async def charge(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -46,8 +46,8 @@ class Checkout(OfTenant, AsyncWebsocketConsumer):
 class Search(OfTenant, AsyncWebsocketConsumer):
     """Reckons on the event loop."""
 
-    async def receive(self, text_data: str = "", bytes_data: Any = None) -> None:
-        self.rank(float(text_data))
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        self.rank(float(text_data or "0"))
 
     def rank(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -58,8 +58,8 @@ class Search(OfTenant, AsyncWebsocketConsumer):
 class Invoices(OfTenant, WebsocketConsumer):
     """Does long work in the thread that all synchronous code shares."""
 
-    def receive(self, text_data: str = "", bytes_data: Any = None) -> None:
-        self.render(float(text_data))
+    def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        self.render(float(text_data or "0"))
 
     def render(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -70,8 +70,8 @@ class Prices(OfTenant, AsyncWebsocketConsumer):
 
     streaming: asyncio.Task[None] | None = None
 
-    async def receive(self, text_data: str = "", bytes_data: Any = None) -> None:
-        self.streaming = asyncio.create_task(self.stream(float(text_data)))
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        self.streaming = asyncio.create_task(self.stream(float(text_data or "0")))
 
     async def stream(self, frames_per_second: float) -> None:
         while True:
@@ -91,8 +91,8 @@ class Kitchen(OfTenant, AsyncWebsocketConsumer):
         await self.channel_layer.group_add(self.group, self.channel_name)
         await self.accept()
 
-    async def receive(self, text_data: str = "", bytes_data: Any = None) -> None:
-        what, _, number = text_data.partition(" ")
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        what, _, number = (text_data or "").partition(" ")
         if what == "hang":
             await asyncio.sleep(float(number))
             return
