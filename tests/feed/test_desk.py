@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
+from channels.db import database_sync_to_async
 from django.db import connection
 
 from hub.access import Operator, Rights
@@ -20,7 +21,16 @@ from tests.feed.stage import ManualClock, stage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+T = TypeVar("T")
 ACME = frozenset({"acme"})
+
+
+async def in_database(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """In the thread that all tests share for it: the threads of a loop end with their connections open."""
+    result: T = await database_sync_to_async(function)(*args, **kwargs)
+    return result
+
+
 ROLES = {
     "operator": Rights(view=True, operate=True),
     "watcher": Rights(view=True),
@@ -114,15 +124,15 @@ ACTIONS: dict[str, tuple[Any, frozenset[str], bool]] = {
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_the_matrix_of_roles_and_actions(role, action):
     ask, allowed, changes = ACTIONS[action]
-    world = await asyncio.to_thread(World)
-    before = await asyncio.to_thread(world.written)
+    world = await in_database(World)
+    before = await in_database(world.written)
     async with stage() as on:
         [answer] = await on.operator(ROLES[role]).ask(ref="1", **ask(world))
-    after = await asyncio.to_thread(world.written)
+    after = await in_database(world.written)
     if role in allowed:
         assert answer.get("ok", True), answer
         assert (before != after) is changes
-        assert await asyncio.to_thread(who_acted) == (["ann"] if changes else [])
+        assert await in_database(who_acted) == (["ann"] if changes else [])
     else:
         assert (answer["type"], answer["ok"], answer["ref"]) == ("result", False, "1")
         assert answer["error"]["code"] in ("not_allowed", "invalid")
@@ -138,7 +148,7 @@ def who_acted() -> list[str]:
 @pytest.mark.parametrize("role", ["operator", "watcher", "bound operator", "bound watcher", "bound elsewhere"])
 @pytest.mark.parametrize("ask", [{"type": "list_alerts"}, {"type": "preview_silence", "matchers": "severity=high"}])
 async def test_everybody_is_answered_with_the_alerts_of_their_tenants(role, ask):
-    await asyncio.to_thread(World)
+    await in_database(World)
     async with stage() as on:
         [answer] = await on.operator(ROLES[role]).ask(ref="1", **ask)
     rights = ROLES[role]
@@ -150,8 +160,8 @@ async def test_everybody_is_answered_with_the_alerts_of_their_tenants(role, ask)
 
 
 async def test_an_alert_is_shown_with_its_figures_its_story_and_who_was_told():
-    record = await asyncio.to_thread(alert)
-    await asyncio.to_thread(told, record, error="503 from the receiver", state="waiting", delivered_at=None)
+    record = await in_database(alert)
+    await in_database(told, record, error="503 from the receiver", state="waiting", delivered_at=None)
     async with stage() as on:
         operator = on.operator()
         await operator.ask(type="acknowledge", ref="1", key=record.key)
@@ -168,7 +178,7 @@ async def test_an_alert_is_shown_with_its_figures_its_story_and_who_was_told():
 
 async def test_the_history_comes_in_pages_newest_first():
     for number in range(7):
-        await asyncio.to_thread(alert, f"rule_{number}", state="resolved" if number % 2 else "firing")
+        await in_database(alert, f"rule_{number}", state="resolved" if number % 2 else "firing")
     async with stage() as on:
         operator = on.operator()
         seen, before = [], None
@@ -185,7 +195,7 @@ async def test_the_history_comes_in_pages_newest_first():
 
 async def test_a_preview_counts_what_it_does_not_show():
     for number in range(MAX_PREVIEW + 5):
-        await asyncio.to_thread(alert, "handler_errors", f"tenant-{number}")
+        await in_database(alert, "handler_errors", f"tenant-{number}")
     async with stage() as on:
         [preview] = await on.operator().ask(type="preview_silence", ref="1", matchers="tenant~tenant-*")
         [nothing] = await on.operator().ask(type="preview_silence", ref="1", matchers="tenant=nobody")
@@ -194,7 +204,7 @@ async def test_a_preview_counts_what_it_does_not_show():
 
 
 async def test_both_encodings_answer_the_same():
-    record = await asyncio.to_thread(alert)
+    record = await in_database(alert)
     async with stage() as on:
         answers = [
             await on.operator(subprotocol=name).ask(type="show_alert", ref="1", id=record.pk)
@@ -229,7 +239,7 @@ NOTHING_THERE = {
 
 @pytest.mark.parametrize(("message", "remedy"), NOTHING_THERE.values(), ids=list(NOTHING_THERE))
 async def test_what_can_not_be_done_is_refused_with_a_reason_and_the_feed_goes_on(message, remedy):
-    await asyncio.to_thread(alert)
+    await in_database(alert)
     async with stage() as on:
         operator = on.operator()
         [answer] = await operator.ask(ref="1", **message)
@@ -252,7 +262,7 @@ async def test_numbers_that_are_none_are_refused(field, number):
         await on.service.settle(operator.session)
         [answer] = await operator.read()
     assert (answer["ok"], answer["error"]["code"]) == (False, "invalid")
-    assert not await asyncio.to_thread(SilenceRecord.objects.exists)
+    assert not await in_database(SilenceRecord.objects.exists)
 
 
 async def test_without_a_database_the_answer_says_so_and_shows_nothing_of_it():
@@ -265,11 +275,11 @@ async def test_without_a_database_the_answer_says_so_and_shows_nothing_of_it():
             cursor.execute("ALTER TABLE elsewhere RENAME TO hub_alertrecord")
 
     async with stage() as on:
-        await asyncio.to_thread(drop)
+        await in_database(drop)
         try:
             [answer] = await on.operator().ask(type="list_alerts", ref="1")
         finally:
-            await asyncio.to_thread(put_back)
+            await in_database(put_back)
         [page] = await on.operator().ask(type="list_alerts", ref="1")
     assert answer["error"]["code"] == "unavailable"
     assert "hub_alertrecord" not in answer["error"]["message"]
