@@ -30,7 +30,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b((?:https?|wss?)://[^\s?#'\"<>]+)\?[^\s'\"<>]*"), r"\1?[query]"),
     (re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "[e-mail]"),
     (re.compile(r"(?<![^\W_])\d{3}-\d{2}-\d{4}"), "[ssn]"),
-    (re.compile(r"(?<![^\W_])(?:\d[ -]?){12,}\d"), "[card]"),
+    (re.compile(r"(?<![^\W_])(?:\d[ -]?){12,}\d(?![^\W_])"), "[card]"),
     (re.compile(r"(?<![\w.])\+\d[\d ().-]{7,16}\d\b|(?<![\w.])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}\b"), "[phone]"),
 )
 
