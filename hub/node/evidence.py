@@ -3,8 +3,8 @@ Evidence of slowness: what is in dispatch at the moment, told apart by cause.
 
 What one thing causes is not blamed on another: time counts by the loop's own clock (`hub.core.loop`), waiting for the
 shared sync thread counts for no consumer but the one that holds it, a handler that waits for its client is no slow
-handler, and messages are no slow queue and no slow channel layer while they wait behind a slow dispatch, or for other
-consumers that have their turns of the loop.
+handler, nor is a client slow because the handler has only just come to send; and messages are no slow queue and no
+slow channel layer while they wait behind a slow dispatch, or for other consumers that have their turns of the loop.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,6 +41,36 @@ class Found:
         )  # fmt: skip
 
 
+class Course:
+    """
+    What one dispatch was at, look by look: where it is at one moment says nothing of all the time before.
+
+    Attributes:
+        started_at: That of the dispatch.
+        cause: What it was at when it was last seen.
+        since: Since when it has been at that alone.
+    """
+
+    __slots__ = ("_looked_at", "_times", "cause", "since", "started_at")
+
+    def __init__(self, started_at: float, cause: str, now: float) -> None:
+        self.started_at = self.since = started_at
+        self.cause = cause
+        self._looked_at = now
+        self._times = {cause: 0.0}
+
+    def see(self, cause: str, now: float) -> None:
+        """It is at this."""
+        if cause != self.cause:
+            self.cause, self.since = cause, now
+        self._times[cause] = self._times.get(cause, 0.0) + now - self._looked_at
+        self._looked_at = now
+
+    def mostly(self) -> str:
+        """What it was seen at for longest."""
+        return max(self._times, key=self._times.__getitem__)
+
+
 class Gatherer:
     """
     Gathers evidence, one look after the other.
@@ -57,6 +87,7 @@ class Gatherer:
         #: its own slow dispatch or others' turns of the loop.
         self._excused: dict[AtWork, float] = {}
         self._held: dict[AtWork, float] = {}
+        self._courses: dict[AtWork, Course] = {}
         self._chains = 0
         self._calls: RunningCalls | None = None
 
@@ -74,8 +105,12 @@ class Gatherer:
             entry for entry in present
             if entry.started_at and now - entry.started_at > RELEASE * entry.threshold
         ]  # fmt: skip
-        # A chain costs time: those that nothing is known of come first, then those not looked at for longest.
-        suspects.sort(key=lambda entry: (self._known_cause(entry) is not None, self._excused.get(entry, 0.0)))
+        # A chain costs time: those that nothing is known of come first, of them those beyond their threshold, and then
+        # those not looked at for longest.
+        suspects.sort(key=lambda entry: (
+            self._known_cause(entry) is not None, now - entry.started_at <= entry.threshold,
+            self._excused.get(entry, 0.0),
+        ))  # fmt: skip
         for entry in suspects:
             self._look_at_handler(entry, now, found)
         in_turn = {entry for entry in present if ready(entry.task)}
@@ -91,27 +126,44 @@ class Gatherer:
             # Between two messages it is in no dispatch, but what waits behind it has waited for it all the same.
             for gone in [entry for entry in memory.keys() - present if now - memory[entry] > entry.threshold]:
                 del memory[gone]
+        for gone in self._courses.keys() - suspects:
+            del self._courses[gone]
         return found
 
     def _look_at_handler(self, entry: AtWork, now: float, found: Found) -> None:
-        since, excused = entry.started_at, self._excused.get(entry, 0.0)
-        seconds = self._clock.taken(max(since, excused), now)
+        since = max(entry.started_at, self._excused.get(entry, 0.0))
+        seconds = self._clock.taken(since, now)
         if seconds > entry.threshold:
             self._held[entry] = now
         cause = self._known_cause(entry)
-        if seconds <= entry.threshold and cause is None and excused < since:
-            return
+        least = entry.threshold if cause is None else RELEASE * entry.threshold
         if self._chains:
             self._chains -= 1
             cause = self._cause(await_chain(entry.task))
             if cause is None:
                 # It waits for the shared thread, which somebody else holds: its own time begins when it gets it.
                 self._excused[entry] = self._held[entry] = now
+                self._courses.pop(entry, None)
+            else:
+                cause, seconds = self._judge(entry, since, cause, seconds, now)
         elif cause == CLIENT:
             # That its client is behind may be known otherwise, and says nothing of what its handler is at.
             cause = None
-        if cause is not None and seconds > RELEASE * entry.threshold:
+        if cause is not None and seconds > least:
             found.add(cause, entry, seconds)
+
+    def _judge(self, entry: AtWork, since: float, cause: str, seconds: float, now: float) -> tuple[str, float]:
+        """
+        What to blame for the time that a dispatch has taken, and for how much of it.
+
+        What it is at, if that alone takes too long; else what it was at for most of the time.
+        """
+        course = self._courses.get(entry)
+        if course is None or course.started_at != since:
+            course = self._courses[entry] = Course(since, cause, now)
+        course.see(cause, now)
+        alone = self._clock.taken(course.since, now)
+        return (cause, alone) if alone > entry.threshold else (course.mostly(), seconds)
 
     def _known_cause(self, entry: AtWork) -> str | None:
         number = entry.connection.number

@@ -388,6 +388,8 @@ def test_without_network_nobody_knocks_until_it_is_back(site, tab, name):
 
 def test_a_server_that_stopped_answering_is_left(site, tab, name):
     connect(tab, name, "{minDelay: 0.2, maxDelay: 0.2, connectTimeout: 1}")
+    # Open is not greeted yet, and towards a server that has not greeted it is a plain WebSocket.
+    site.wait_until_known(name, lambda known: known.get("heartbeats"))
     os.kill(site.server.pid, signal.SIGSTOP)
     try:
         tab.wait_for("log.includes('reconnecting')", seconds=10)

@@ -178,6 +178,59 @@ async def test_what_was_known_to_be_slow_stays_so_though_nobody_has_time_to_look
         now += 0.125
 
 
+# --- at work, or at sending ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def course(gatherer, monkeypatch) -> Any:
+    """Look at one consumer eight times a second while it is at all of this: ``course(entry, HANDLER, CLIENT, ...)``."""
+
+    def looks(entry: Entry, *causes: str) -> list[tuple[str, float]]:
+        told: list[tuple[str, float]] = []
+        for number, cause in enumerate(causes, start=1):
+            monkeypatch.setattr(gatherer, "_cause", lambda _, cause=cause: cause)
+            found = gatherer.look([entry], BEGIN + 0.125 * number, 0.125)
+            told.append((*(each for each in (HANDLER, CLIENT) if seconds(found, each)), *seconds(found, HANDLER),
+                         *seconds(found, CLIENT)))  # fmt: skip
+        return told
+
+    return looks
+
+
+def test_a_handler_that_has_only_just_come_to_send_is_a_slow_handler(course):
+    *_, sending, again = course(Entry(), *[HANDLER] * 8, CLIENT, HANDLER)
+    assert (HANDLER, 1.125) == sending
+    assert (HANDLER, 1.25) == again
+
+
+def test_a_handler_whose_first_look_found_it_sending_is_one_too(course):
+    assert (HANDLER, 0.625) == course(Entry(), CLIENT, CLIENT, CLIENT, HANDLER, HANDLER)[-1]
+
+
+def test_a_send_that_is_slow_by_itself_is_so_whatever_was_before(course):
+    *_, before, beyond = course(Entry(), *[HANDLER] * 8, *[CLIENT] * 6)
+    assert (HANDLER, 1.625) == before
+    assert (CLIENT, 0.625) == beyond
+
+
+def test_what_the_handler_does_after_a_slow_send_is_no_slow_handler(course):
+    assert (CLIENT, 1.125) == course(Entry(), *[CLIENT] * 8, HANDLER)[-1]
+
+
+def test_many_sends_that_wait_a_little_are_a_slow_client(course):
+    assert (CLIENT, 1.5) == course(Entry(), *[CLIENT, CLIENT, HANDLER] * 4)[-1]
+
+
+def test_the_next_dispatch_has_a_course_of_its_own(course, gatherer):
+    entry = Entry()
+    course(entry, *[HANDLER] * 8)
+    entry.started_at = BEGIN + 1.0
+    assert (CLIENT, 0.625) == course(entry, *[CLIENT] * 13)[-1]
+    entry.started_at = 0.0
+    gatherer.look([entry], BEGIN + 2.0)
+    assert not gatherer._courses
+
+
 # --- the shared thread --------------------------------------------------------------------------------------------
 
 
