@@ -99,7 +99,7 @@ test-frontend: install  ## The page's own tests
 # On two cores two workers leave half of the time unused: many of these tests wait for servers, browsers and clocks.
 .PHONY: test-python
 test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks some, ARGS=-n0: one by one)
-	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@$(CLEAN_ENV) $(BIN)/python -m scripts.run_tests -n 3 --dist worksteal $(ARGS)
 
 .PHONY: test-fast
 test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow (ARGS=-n0: one by one)

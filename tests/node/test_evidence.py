@@ -190,8 +190,7 @@ def course(gatherer, monkeypatch) -> Any:
         for number, cause in enumerate(causes, start=1):
             monkeypatch.setattr(gatherer, "_cause", lambda _, cause=cause: cause)
             found = gatherer.look([entry], BEGIN + 0.125 * number, 0.125)
-            told.append((*(each for each in (HANDLER, CLIENT) if seconds(found, each)), *seconds(found, HANDLER),
-                         *seconds(found, CLIENT)))  # fmt: skip
+            told += [(each, taken) for each in (HANDLER, CLIENT) for taken in seconds(found, each)] or [("", 0.0)]
         return told
 
     return looks
