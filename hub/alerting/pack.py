@@ -105,9 +105,9 @@ PACK: dict[str, dict[str, Any]] = {
         "action": "Close codes say who ended them: 1006 the network or a proxy, 1011 and 1012 the server.",
     },
     "presence_lost": {
-        "look": "share", "of": "ws_heartbeats_missed_total", "under": "ws_connections_active", "by": ["consumer"],
-        "window": 60, "least": 10, "above": 0.3, "release": 0.15, "severity": "high",
-        "summary": "{consumer}: clients have fallen silent, though their connections stand",
+        "look": "part", "of": "ws_presence_members", "where": "state=stale", "under": "ws_presence_members",
+        "by": ["tenant"], "least": 10, "above": 0.3, "release": 0.15, "severity": "high",
+        "summary": "Tenant {tenant}: {value} of its members have fallen silent, though their connections stand",
         "action": "Compare round trip and lag of the members: the network, a proxy, or a new release of the page.",
     },
     "loop_blocked": {

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hub.alerting.sources import EVENTS, NODE_UP, SLOW
-from hub.core.looks import ABSENT, COUNT, FORGOTTEN_AFTER, LEVEL, QUANTILE, RATE, RATIO, Look
+from hub.core.looks import ABSENT, COUNT, FORGOTTEN_AFTER, LEVEL, PART, QUANTILE, RATE, RATIO, Look
 from hub.core.matchers import EQUAL, LIKE, NOT_EQUAL, NOT_LIKE, Matcher
 from hub.core.rules import ABOVE, Rule, duration, figure
 from hub.core.series import Selection, Watched
@@ -135,6 +135,9 @@ class _Book:
         span = seconds(look.window)
         if look.kind == LEVEL:
             return self._level(look.of, by)
+        if look.kind == PART and look.under is not None:
+            of, under = (_aggregated("sum", by, _selector(each)) for each in (look.of, look.under))
+            return self.record(by, look.of.metric, PART, f"({of} >= {_number(look.least)})\n/\n({under} > 0)")
         if look.kind == QUANTILE:
             return self._quantile(look, by)
         grown = self.grown(look.of, look.window)

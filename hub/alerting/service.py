@@ -28,6 +28,7 @@ from hub.core.events import Event
 from hub.core.metrics import Packed
 from hub.core.rules import SEVERITIES
 from hub.faults import record_fault
+from hub.fleet.roster import FleetRoster
 from hub.fleet.view import FleetView
 from hub.models import Evaluator
 from hub.node.node import Node
@@ -71,6 +72,7 @@ class AlertService:
         )
         self._node = node
         self._view = node.part(FleetView)
+        self._roster = node.part(FleetRoster)
         self._retention = setup.retention
         self._reader = Reader()
         self._version = -1
@@ -91,7 +93,7 @@ class AlertService:
         samples: Read | None = None
         if self._view.version != self._version:
             self._version, samples = self._view.version, {}
-            for _ in self._reader.read_in_steps(self._view, samples):
+            for _ in self._reader.read_in_steps(self._view, samples, self._roster.tallies):
                 await asyncio.sleep(0)
         self._append(self._ticks, (samples, now))
 

@@ -1,16 +1,17 @@
 """
 What rules may look at, and where it comes from: the catalogue's metrics by consumer and tenant, as the fleet has them;
-slowness, channel layers and the processes themselves by node; events; the host's own metrics.
+members by tenant; slowness, channel layers and the processes themselves by node; events; the host's own metrics.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 from hub.core.ledger import Counts
 from hub.core.metrics import Packed
+from hub.core.presence import STATES, Tally
 from hub.core.series import COUNTER, GAUGE, HISTOGRAM, Values, Watched
 from hub.core.snapshot import LayerRow, NodeSnapshot, SlowRow
-from hub.export.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELLED, LABELS
+from hub.export.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELLED, LABELS, PRESENCE, PRESENCE_LABELS
 from hub.fleet.view import SLICE, FleetView
 
 EVENTS, SLOW, NODE_UP = "hub_events_total", "ws_slow_consumers", "hub_node_up"
@@ -34,6 +35,7 @@ UNITS = {
     "ws_sent_bytes_total": "bytes",
     "ws_heartbeats_missed_total": "heartbeats",
     SLOW: "episodes",
+    PRESENCE[0]: "members",
     DEPTH: "messages",
     FILL: "ratio",
     GAPS: "gaps",
@@ -51,6 +53,7 @@ BY_NODE = (
     (EVENTS, COUNTER, ("kind", *LABELS, "node")),
 )
 
+NOBODY: Mapping[str, Tally] = {}
 Read = dict[str, dict[Values, Any]]
 Steps = Generator[None, None, None]
 
@@ -67,6 +70,7 @@ def watched(business: Iterable[Packed] = ()) -> dict[str, Watched]:
         *(_watched(f"{name}_total", COUNTER, LABELS) for name, _, _ in COUNTERS),
         *(_watched(f"{name}_total", COUNTER, (*LABELS, label)) for name, _, label, _ in LABELLED),
         *(_watched(name, HISTOGRAM, LABELS, bounds(Counts()).bounds) for name, _, bounds in HISTOGRAMS),
+        _watched(PRESENCE[0], GAUGE, PRESENCE_LABELS),
         *(_watched(name, kind, labels) for name, kind, labels in BY_NODE),
         *(_watched(name, kind, labels, bounds) for name, kind, _, labels, bounds, _ in business),
     ]
@@ -85,20 +89,29 @@ class Reader:
         self._version = -1
         self._before: dict[str, dict[tuple[str, Values], Any]] = {}
 
-    def read(self, view: FleetView) -> Read:
+    def read(self, view: FleetView, tallies: Mapping[str, Tally] = NOBODY) -> Read:
         """The samples of the view's last tick; only gauges if it has read that one before. See `read_in_steps`."""
         samples: Read = {}
-        for _ in self.read_in_steps(view, samples):
+        for _ in self.read_in_steps(view, samples, tallies):
             pass
         return samples
 
-    def read_in_steps(self, view: FleetView, samples: Read) -> Steps:
-        """Fill in the samples, pausing after each `hub.fleet.view.SLICE` of rows; on the event loop, as the view is."""
+    def read_in_steps(self, view: FleetView, samples: Read, tallies: Mapping[str, Tally] = NOBODY) -> Steps:
+        """
+        Fill in the samples, pausing after each `hub.fleet.view.SLICE` of rows; on the event loop, as the view is.
+
+        Args:
+            tallies: The fleet's members, by tenant.
+        """
         fresh, self._version = view.version != self._version, view.version
         for number, (key, row) in enumerate(list(view.rows.items())):
             _read_gauges(key, row.counts, samples)
             if fresh and row.grown is not None:
                 _read_growth(key, row.grown, samples)
+            if number % SLICE == 0:
+                yield
+        for number, (tenant, tally) in enumerate(list(tallies.items())):
+            _read_members(tenant, tally, samples)
             if number % SLICE == 0:
                 yield
         before, self._before = self._before, {}
@@ -124,6 +137,12 @@ def _read_growth(key: Values, grown: Counts, samples: Read) -> None:
         counts = histogram(grown).counts
         if any(counts):
             samples.setdefault(name, {})[key] = counts
+
+
+def _read_members(tenant: str, tally: Tally, samples: Read) -> None:
+    members = samples.setdefault(PRESENCE[0], {})
+    for state in STATES:
+        members[tenant, state] = float(getattr(tally, state))
 
 
 def _read_node(node: NodeSnapshot, samples: Read) -> None:

@@ -17,7 +17,8 @@ Result = TypeVar("Result")
 
 class Threads:
     """
-    Some threads. Their connections to the database live as long as the host's settings let connections live.
+    Some threads. The connection of a single one to the database lives as long as the host's settings let connections
+    live; one of several ends with its call, as calls are rare there and nobody would be left to end it.
 
     Args:
         count: How many; one means a call at a time.
@@ -26,11 +27,12 @@ class Threads:
 
     def __init__(self, count: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(count, name)
+        self._let_go = close_old_connections if count == 1 else connections.close_all
 
     async def run(self, function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> Result:
         """Run a function in one of them."""
         call = partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _call, call)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _call, call, self._let_go)
 
     def end(self, last: Callable[[], object] = connections.close_all) -> None:
         """Begin nothing new, but for one last call."""
@@ -40,12 +42,12 @@ class Threads:
         self._pool.shutdown(wait=False)
 
 
-def _call(call: Callable[[], Result]) -> Result:
+def _call(call: Callable[[], Result], let_go: Callable[[], object]) -> Result:
     close_old_connections()
     try:
         return call()
     finally:
-        close_old_connections()
+        let_go()
 
 
 def _finish(last: Callable[[], object]) -> None:

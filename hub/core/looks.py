@@ -3,6 +3,7 @@ Looks: what a rule makes of the series it selects, one number for each.
 
 ==========  =====================================================================================================
 ``level``   a gauge as it is now
+``part``    a gauge as it is now, of what another one is
 ``count``   by how much a counter has grown within the window; events are a counter too
 ``rate``    the same, per second
 ``ratio``   what one counter has grown by within the window, of what another one has
@@ -21,7 +22,7 @@ from typing import Any
 
 from hub.core.series import COUNTER, GAUGE, HISTOGRAM, Samples, Selection, Track, Values, Watched
 
-LEVEL, COUNT, RATE, RATIO, SHARE = "level", "count", "rate", "ratio", "share"
+LEVEL, PART, COUNT, RATE, RATIO, SHARE = "level", "part", "count", "rate", "ratio", "share"
 QUANTILE, CHANGE, ABSENT = "quantile", "change", "absent"
 
 #: Seconds after which something absent is forgotten: it will not come back.
@@ -36,11 +37,12 @@ class Look:
     Attributes:
         kind: One of the table above.
         of: The series.
-        under: The other series of a ``ratio`` or ``share``.
+        under: The other series of a ``part``, ``ratio`` or ``share``.
         window: Seconds that it looks back.
         offset: Of a ``change``: how many seconds ago the window ended that this one is compared with.
         q: Of a ``quantile``: which, from 0 to 1.
-        least: So much has to be counted within the window (of ``under``, in a ratio), or there is nothing to say.
+        least: So much has to be counted within the window (of ``under``, in a ratio), or be there now (of a ``part``),
+            or there is nothing to say.
     """
 
     kind: str
@@ -71,6 +73,7 @@ Found = Iterable[tuple[Values, float | None]]
 #: What each kind of look may be of, and under.
 KINDS: dict[str, tuple[str, str | None]] = {
     LEVEL: (GAUGE, None),
+    PART: (GAUGE, GAUGE),
     COUNT: (COUNTER, None),
     RATE: (COUNTER, None),
     RATIO: (COUNTER, COUNTER),
@@ -83,6 +86,12 @@ KINDS: dict[str, tuple[str, str | None]] = {
 
 def _level(look: Look, of: Track, under: Track, now: float) -> Found:  # noqa: ARG001 - one signature for all
     return of.levels.items()
+
+
+def _part(look: Look, of: Track, under: Track, now: float) -> Found:  # noqa: ARG001
+    for series, level in of.levels.items():
+        whole = under.levels.get(series, 0.0)
+        yield series, level / whole if whole > 0 and level >= look.least else None
 
 
 def _count(look: Look, of: Track, under: Track, now: float) -> Found:  # noqa: ARG001
@@ -122,7 +131,7 @@ def _absent(look: Look, of: Track, under: Track, now: float) -> Found:  # noqa: 
 
 
 _FINDERS: dict[str, Callable[[Look, Track, Track, float], Found]] = {
-    LEVEL: _level, COUNT: _count, RATE: _rate, RATIO: _ratio, SHARE: _share,
+    LEVEL: _level, PART: _part, COUNT: _count, RATE: _rate, RATIO: _ratio, SHARE: _share,
     QUANTILE: _quantile, CHANGE: _change, ABSENT: _absent,
 }  # fmt: skip
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.core.errors import ConfigurationError
-from hub.core.looks import ABSENT, CHANGE, KINDS, LEVEL, QUANTILE, RATE, RATIO, SHARE, Look
+from hub.core.looks import ABSENT, CHANGE, KINDS, LEVEL, PART, QUANTILE, RATE, RATIO, SHARE, Look
 from hub.core.matchers import Matcher, parse_matchers
 from hub.core.rules import ABOVE, BELOW, FIGURES, SEVERITIES, Rule, placeholders
 from hub.core.series import GAUGE, HISTOGRAM, Selection, Watched
@@ -43,7 +43,7 @@ MAX_RULES = 500
 MAX_TEXT = 1000
 #: Labels that a rule can't give its alerts: they have them.
 OWN_LABELS = ("rule", "severity")
-WINDOWED = frozenset(KINDS) - {LEVEL, ABSENT}
+WINDOWED = frozenset(KINDS) - {LEVEL, PART, ABSENT}
 KEYS = (
     "look", "of", "where", "by", "highest", "under", "under_where", "window", "offset", "quantile", "least",
     "above", "below", "release", "for", "keep", "severity", "summary", "action", "runbook", "unit", "labels",
@@ -316,7 +316,7 @@ def _is_label(name: object, value: object) -> bool:
 
 
 def _unit_of(kind: str, metric: Watched) -> str:
-    if kind in (RATIO, SHARE):
+    if kind in (PART, RATIO, SHARE):
         return "ratio"
     if kind == CHANGE:
         return "times"

@@ -144,6 +144,13 @@ def test_a_ratio_says_nothing_of_nothing():
     assert flat(told) == "shop:orders:increase1m / (shop:orders:increase1m:mine >= 1)"
 
 
+def test_a_part_is_of_what_is_there_now():
+    part = {"look": "part", "of": "ws_presence_members", "where": "state=stale", "under": "ws_presence_members"}
+    assert flat(number(**part, by=["tenant"], least=10)) == (
+        '(sum by (tenant) (ws_presence_members{state="stale"}) >= 10) / (sum by (tenant) (ws_presence_members) > 0)'
+    )
+
+
 def test_a_share_is_of_those_that_are_left_and_gone():
     told = number(look="share", of="ws_disconnects_total", under="ws_connections_active", by=["consumer"], window=60)
     gone = "consumer:ws_disconnects:increase1m"

@@ -18,10 +18,12 @@ from hub.conf import Config
 from hub.core.events import Event
 from hub.core.groups import FIRED
 from hub.core.ledger import Connection
+from hub.fleet import roster
 from hub.fleet import service as fleet
 from hub.instrument.state import Instruments
 from hub.models import AlertRecord, Delivery, Evaluator
 from hub.node import node as node_module
+from hub.node import presence
 from hub.node.executor import run_in_thread
 from hub.node.node import Node
 from tests.alerting.stage import Sink, make_setup
@@ -47,11 +49,16 @@ def sink() -> Sink:
     return Sink()
 
 
+def attach_fleet(node: Node) -> None:
+    for part in (presence, fleet, roster):
+        part.attach(node)
+
+
 @pytest.fixture
 async def node():
     shared = Instruments(Config())
     made = Node(shared, MemoryBus(shared.clock.monotonic, 1000, 60.0))
-    fleet.attach(made)
+    attach_fleet(made)
     yield made
     await made.stop()
     if AlertService in made._parts:
@@ -177,7 +184,7 @@ async def test_without_the_tables_it_is_a_fault_and_begins_once_they_are_there(n
 async def test_switched_off_there_is_nothing():
     shared = Instruments(Config(alerts=False))
     node = Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0))
-    fleet.attach(node)
+    attach_fleet(node)
     before = threading.active_count()
     attach(node)
     assert (True, before) == (AlertService not in node._parts, threading.active_count())

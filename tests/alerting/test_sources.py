@@ -7,6 +7,7 @@ from hub.core.history import History
 from hub.core.latency import LATENCY_BOUNDS
 from hub.core.ledger import Counts, increment
 from hub.core.metrics import Counter, Distribution, Gauge, Packed
+from hub.core.presence import Tally
 from hub.core.series import COUNTER, GAUGE, HISTOGRAM
 from hub.core.snapshot import LayerRow, NodeSnapshot, SlowRow
 from hub.export.catalogue import COUNTERS, GAUGES, HISTOGRAMS, LABELLED
@@ -126,6 +127,14 @@ def test_slowness_is_that_of_open_episodes_by_node(view):
     one.slow = [slow("handler"), slow("handler"), slow("loop"), slow("client", closed_at=99.0)]
     samples = tick(view, Reader(), 100.0, one)
     assert {("handler", *CHAT, "one"): 2.0, ("loop", *CHAT, "one"): 1.0} == samples[SLOW]
+
+
+def test_members_are_read_by_tenant_and_state(view):
+    samples = Reader().read(view, {"acme": Tally(online=3, stale=2), "globex": Tally(idle=1)})
+    assert {
+        ("acme", "online"): 3.0, ("acme", "idle"): 0.0, ("acme", "stale"): 2.0,
+        ("globex", "online"): 0.0, ("globex", "idle"): 1.0, ("globex", "stale"): 0.0,
+    } == samples["ws_presence_members"]  # fmt: skip
 
 
 def test_layers_and_the_process_itself_are_read_by_node(view):

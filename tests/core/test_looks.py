@@ -15,6 +15,7 @@ from tests.core.watching import BOUNDS, CHAT, WATCHED, rule
 START = 10_000.0
 EXAMPLES: dict[str, dict[str, Any]] = {
     "level": {"of": "depth"},
+    "part": {"of": "depth", "where": "tenant=acme", "under": "depth", "by": ["consumer"], "least": 3},
     "count": {"of": "errors_total", "window": 60},
     "rate": {"of": "errors_total", "window": 60},
     "ratio": {"of": "errors_total", "under": "received_total", "window": 60, "least": 10},
@@ -44,6 +45,13 @@ def test_there_is_an_example_of_each_kind():
 def test_a_level_is_what_it_is_now_and_nowhere_without_a_sample():
     assert {CHAT: 7.0} == looked("level", [(0, {"depth": {CHAT: 3.0}}), (1, {"depth": {CHAT: 7.0}})], 1)
     assert {} == looked("level", [(0, {"depth": {CHAT: 3.0}}), (1, {})], 1)
+
+
+def test_a_part_is_of_all_of_them_and_at_least_so_much():
+    for acme, others, expected in ((6.0, 2.0, 0.75), (3.0, 9.0, 0.25), (2.0, 0.0, None)):
+        depth = {CHAT: acme, ("chat", "globex"): others}
+        assert {("chat",): expected} == looked("part", [(0, {"depth": depth})], 1)
+    assert {} == looked("part", [(0, {"depth": {("chat", "globex"): 5.0}})], 1)
 
 
 def test_a_count_and_a_rate_are_of_the_window():

@@ -82,7 +82,8 @@ async def test_the_third_table_is_what_is_measured_of_the_process():
 async def test_the_fourth_table_is_what_alerting_says_of_itself():
     shared = Instruments(Config())
     node = Node(shared, MemoryBus(shared.clock.monotonic, 10, 10.0))
-    fleet.attach(node)
+    for attach in (node_presence.attach, fleet.attach, roster.attach):
+        attach(node)
     part = AlertService(node, read_setup(shared.config))
     part._on_duty = True
     found = {name: (kind, ", ".join(labels)) for name, kind, _, labels, *_ in part.measured()}

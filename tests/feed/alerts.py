@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from channels.db import database_sync_to_async
 
 from hub.alerting.store import EVALUATOR
 from hub.models import AlertChange, AlertRecord, Delivery, Evaluator
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 BEGIN = 1_800_001_000.0
 """The wall clock of a stage at its beginning, in seconds."""
+
+
+async def in_database(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """In the thread that all tests share for it: the threads of a loop end with their connections open."""
+    result: T = await database_sync_to_async(function)(*args, **kwargs)
+    return result
 
 
 def at(seconds: float = 0.0) -> datetime:

@@ -14,7 +14,7 @@ from hub.alerting import rows as alerting
 from hub.alerting.actions import acknowledge, silence
 from hub.feed import rows
 from hub.feed.board import SHOWN, STALE, Board, fetch_board, read_board
-from tests.feed.alerts import BEGIN, alert, at, evaluate
+from tests.feed.alerts import BEGIN, alert, at, evaluate, in_database
 from tests.feed.stage import ALL_RIGHTS, ManualClock, of_type, stage
 
 BOUND = Rights(view=True, operate=True, tenants=frozenset({"acme"}))
@@ -289,7 +289,7 @@ def test_a_storm_is_read_with_a_handful_of_queries():
 
 @database
 async def test_what_an_operator_does_is_seen_by_all_at_the_next_tick():
-    record = await asyncio.to_thread(alert)
+    record = await in_database(alert)
     async with stage(fetch_board) as on:
         other, first = await subscribed(on, BOUND)
         assert first["alerts", "acme"]["alerts"]["rows"][0]["acknowledged_by"] == ""

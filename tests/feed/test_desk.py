@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from channels.db import database_sync_to_async
 from django.db import connection
 
 from hub.access import Operator, Rights
@@ -16,19 +14,12 @@ from hub.alerting.actions import silence
 from hub.feed import wire
 from hub.feed.desk import MAX_PREVIEW
 from hub.models import AlertRecord, OperatorAction, SilenceRecord
-from tests.feed.alerts import BEGIN, alert, at, told
+from tests.feed.alerts import BEGIN, alert, at, in_database, told
 from tests.feed.stage import ManualClock, stage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-T = TypeVar("T")
 ACME = frozenset({"acme"})
-
-
-async def in_database(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """In the thread that all tests share for it: the threads of a loop end with their connections open."""
-    result: T = await database_sync_to_async(function)(*args, **kwargs)
-    return result
 
 
 ROLES = {

@@ -45,7 +45,7 @@ SHORTENED: dict[str, dict[str, Any]] = {
     "frames_dropped": _WINDOW,
     "frames_lost_untold": _WINDOW,
     "mass_disconnect": _WINDOW,
-    "presence_lost": _WINDOW,
+    "presence_lost": {"keep": 1},
     "loop_blocked": {"keep": 5},
     "slow_consumer": {"keep": 2},
     "slow_for_long": {"for": 5, "keep": 1},
@@ -169,8 +169,8 @@ async def break_off(scene: Scene) -> None:
 async def fall_silent(scene: Scene) -> None:
     """Clients that gave signs of life give none any more, and stay connected."""
     async with AsyncExitStack() as stack:
-        for _ in range(12):
-            client = await stack.enter_async_context(scene.client(query="&_hub=1"))
+        for tenant in 12 * TENANTS:
+            client = await stack.enter_async_context(scene.client(tenant, query="&_hub=1"))
             visitor = await Visitor(client, negotiated=True).begin()
             stack.push_async_callback(visitor.close)
             await visitor.heartbeat()
@@ -218,9 +218,12 @@ PROVOCATIONS: dict[str, Provocation] = {
 }
 _CROWDS = (
     "connection_failures", "handler_errors", "handler_errors_many", "handler_errors_doubled", "mass_disconnect",
-    "presence_lost", "traffic_risen",
+    "traffic_risen",
 )  # fmt: skip
+#: Who is silent is told by tenant: others of the same one would outnumber them.
+_SILENT = ("presence_lost",)
 _ALONE = ("loop_blocked",)
 #: One after the other, as small machines can't do all at once. What is slow comes first: crowds may block the loop for
 #: a moment, which then explains it for a minute.
-PHASES = (tuple(rule for rule in PROVOCATIONS if rule not in _CROWDS + _ALONE), _CROWDS, _ALONE)
+PHASES = (tuple(rule for rule in PROVOCATIONS if rule not in _CROWDS + _SILENT + _ALONE),
+          _CROWDS, _SILENT, _ALONE)  # fmt: skip
