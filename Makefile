@@ -16,6 +16,8 @@ BIN := $(VENV)/bin
 PAGE := hub/web/dist/manifest.json
 PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -type f -print 2>/dev/null)
 NODE_MODULES := frontend/node_modules/.package-lock.json
+# At least four: many tests wait for a clock, and two would leave half of two processors unused.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n > 4 ? n : 4)))
 FAST := not slow and not server and not browser and not prometheus
 
 # uv trusts the machine's certificates, as pip can be told to.
@@ -96,14 +98,14 @@ test: test-frontend test-python  ## All tests, the page's first
 test-frontend: install  ## The page's own tests
 	@$(NPM) test
 
-# On two cores two workers leave half of the time unused: many of these tests wait for servers, browsers and clocks.
+# No more than three: what starts servers, browsers and databases takes more than one processor at times.
 .PHONY: test-python
 test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks some, ARGS=-n0: one by one)
 	@$(CLEAN_ENV) $(BIN)/python -m scripts.run_tests -n 3 --dist worksteal $(ARGS)
 
 .PHONY: test-fast
 test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow (ARGS=-n0: one by one)
-	@$(CLEAN_ENV) $(BIN)/python -m pytest -n logical --dist worksteal -m "$(FAST)" $(ARGS)
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(FAST)" $(ARGS)
 
 .PHONY: test-matrix
 test-matrix:  ## The fast tests on Python 3.12 and 3.13 with Django 6, where these are found

@@ -33,6 +33,8 @@ from tests.support.servers import (
 )
 from tests.support.tcp import tcp_pair
 
+pytestmark = pytest.mark.slow
+
 EVERY_SERVER = pytest.mark.parametrize("kind", [UVICORN, UVICORN_LEGACY, UVICORN_WSPROTO, HYPERCORN], ids=str)
 #: Many of these fit into no buffer on the way.
 CHARACTERS = 100_000

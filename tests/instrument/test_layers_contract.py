@@ -195,13 +195,15 @@ SCRIPTS = [
 
 #: Those that take seconds, whatever the layer.
 SLOW = (expiry, group_expiry, capacity, two_processes)
+#: Of the others each waits until nothing more comes.
+EACH_KIND = [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "memory")) for kind in KINDS]
 
 
 @pytest.mark.parametrize(
     "script",
     [pytest.param(script, id=script.__name__, marks=[pytest.mark.slow] * (script in SLOW)) for script in SCRIPTS],
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 async def test_an_instrumented_layer_behaves_as_the_bare_one(kind, script, setup, request):
     setup()
     url = "" if kind == "memory" else request.getfixturevalue("redis_server").url
@@ -211,7 +213,7 @@ async def test_an_instrumented_layer_behaves_as_the_bare_one(kind, script, setup
     assert bare == ours
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EACH_KIND)
 async def test_so_does_a_bare_layer_that_was_instrumented_later(kind, setup, request):
     from hub.instrument.layers.adopt import adopt
 

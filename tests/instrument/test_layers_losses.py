@@ -297,6 +297,7 @@ async def test_what_was_in_redis_when_its_connection_ended_is_lost_when_it_comes
     await close(layer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_cancelled_receive_takes_along_what_waits(kind, turns, shared, make):
