@@ -14,7 +14,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PAGE := hub/web/dist/manifest.json
-PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -type f -print 2>/dev/null)
+PAGE_SOURCES := docs/incidents.md $(shell find frontend -name node_modules -prune -o -type f -print 2>/dev/null)
 NODE_MODULES := frontend/node_modules/.package-lock.json
 # At least four: many tests wait for a clock, and two would leave half of two processors unused.
 WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); echo $$((n > 4 ? n : 4)))

@@ -13,8 +13,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 DIST = Path("hub", "web", "dist")
-#: What a build leaves there: the list of the page's files, the client library.
-BUILT = (DIST / "manifest.json", DIST / "client" / "hubsocket.js")
+#: What a build leaves there: the list of the page's files, the incident notes, the client library.
+BUILT = (DIST / "manifest.json", DIST / "incidents.html", DIST / "client" / "hubsocket.js")
 
 
 class PageIsBuilt(BuildHookInterface[Any]):

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
+import { shipIncidents } from "./dev/incidents";
 
 const OUT = new URL("../hub/web/dist/", import.meta.url).pathname;
 
@@ -18,7 +19,7 @@ function emptyPage(): Plugin {
 
 export default defineConfig({
   base: "./",
-  plugins: [emptyPage()],
+  plugins: [emptyPage(), shipIncidents()],
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
     outDir: OUT,
@@ -30,7 +31,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     reportCompressedSize: true,
-    rollupOptions: { input: ["src/main.tsx", "src/login.css"] },
+    rollupOptions: { input: ["src/main.tsx", "src/login.css", "src/incidents.css"] },
   },
   test: { include: ["tests/**/*.test.{ts,tsx}"] },
 });

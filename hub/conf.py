@@ -97,6 +97,9 @@ class Config(Struct, frozen=True, kw_only=True, rename="upper"):
     maintenance: Annotated[list[Any], _setting("Hours in which nobody is told of some alerts.")] = []
     inhibitions: Annotated[list[Any], _setting("Which alerts explain others, besides the pack's own.")] = []
     page_url: Annotated[Page | None, _setting("Address of the operator page, for links in messages.")] = None
+    runbooks: Annotated[
+        Page | None, _setting("Address of notes with a heading for each rule, in place of the hub's own.")
+    ] = None
     site_name: Annotated[
         Annotated[str, Meta(min_length=1, max_length=100)], _setting("What messages call this deployment.")
     ] = "Channels Hub"

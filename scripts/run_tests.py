@@ -16,8 +16,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: More failures than this are no accident.
-MOST = 3
+#: More failures than this are no accident; one of what many tests share takes all of these along.
+MOST = 10
 FAILED = Path(".pytest_cache", "v", "cache", "lastfailed")
 #: What pytest ends with when tests have failed, and nothing else is wrong.
 TESTS_FAILED = 1

@@ -1,10 +1,11 @@
 """What alerting works with: rules, who is told, and how, from the settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit, urlunsplit
 
 from hub.alerting.engine import Engine
-from hub.alerting.pack import INHIBITIONS, read_settings
+from hub.alerting.pack import INHIBITIONS, PACK, read_settings
 from hub.alerting.receivers.base import Receiver
 from hub.alerting.receivers.settings import read_plan, read_receivers
 from hub.alerting.sources import watched
@@ -18,6 +19,8 @@ from hub.core.silences import Inhibition, Maintenance
 from hub.metrics import REGISTRY
 
 _DAY = 86_400.0
+#: The hub's own incident notes, as seen from the operator page.
+NOTES = "incidents/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ def read_setup(config: Config) -> Setup:
     receivers, _ = read_receivers(config)
     plan, _ = read_plan(config, receivers)
     return Setup(
-        rules=tuple(rules),
+        rules=tuple(with_runbook(rule, config) for rule in rules),
         watched=metrics,
         routing=plan.routing,
         receivers=receivers,
@@ -65,6 +68,19 @@ def read_setup(config: Config) -> Setup:
         inhibitions=plan.inhibitions,
         maintenance=plan.maintenance,
         retention=config.alert_retention_days * _DAY,
-        page=config.page_url or "",
+        page=_as_folder(config.page_url) if config.page_url else "",
         site=config.site_name,
     )
+
+
+def with_runbook(rule: Rule, config: Config) -> Rule:
+    """The rule, with a link to the notes about it: its own, the host's, or the hub's, which know only the pack."""
+    notes = config.runbooks or (NOTES if rule.name in PACK else "")
+    return replace(rule, runbook=rule.runbook or (notes and f"{notes}#{rule.name}"))
+
+
+def _as_folder(page: str) -> str:
+    """The page's address as links in it see it: Django leads to the one with the slash."""
+    parts = urlsplit(page)
+    path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, parts.fragment))

@@ -1,6 +1,6 @@
 """
-What was built, kept in memory: the page, whose files have hashed names as Vite's manifest lists them, and the client
-library for hosts' own pages, whose names stay.
+What was built, kept in memory: the page, whose files have hashed names as Vite's manifest lists them; the incident
+notes; and the client library for hosts' own pages, whose names stay.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ from typing import Any
 DIST = Path(__file__).parent / "dist"
 #: The client library's part of it.
 CLIENT = "client"
+#: The incident notes, made of `docs/incidents.md`.
+INCIDENTS = "incidents.html"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,14 @@ def entry(source: str, dist: Path = DIST) -> Entry | None:
 
 
 def asset(name: str, dist: Path = DIST) -> Asset | None:
-    """A built file of the page by its name; None for any other name."""
-    return None if name.startswith(f"{CLIENT}/") else _files(dist).get(name)
+    """A built file of the page by its name, which has its hash; None for any other name."""
+    return None if name == INCIDENTS or name.startswith(f"{CLIENT}/") else _files(dist).get(name)
+
+
+def incidents(dist: Path = DIST) -> str | None:
+    """The incident notes, as HTML that stands within a page; None if they have not been built."""
+    found = _files(dist).get(INCIDENTS)
+    return None if found is None else found.content.decode()
 
 
 def client_file(name: str, dist: Path = DIST) -> Asset | None:

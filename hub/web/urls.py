@@ -4,7 +4,7 @@ from django.urls import path
 
 from hub.conf import config
 from hub.web.metrics import metrics
-from hub.web.views import HubLoginView, HubLogoutView, asset, client, page
+from hub.web.views import HubLoginView, HubLogoutView, asset, client, incidents, page
 
 app_name = "hub"
 
@@ -12,6 +12,7 @@ _metrics_path = config().metrics_path.strip("/") or "metrics"
 
 urlpatterns = [
     path("", page, name="page"),
+    path("incidents/", incidents, name="incidents"),
     path("login/", HubLoginView.as_view(), name="login"),
     path("logout/", HubLogoutView.as_view(), name="logout"),
     path("assets/<path:name>", asset, name="asset"),

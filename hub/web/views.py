@@ -1,4 +1,4 @@
-"""The operator page with its login, and the built files that it loads."""
+"""The operator page with its login, the incident notes, and the built files that they load."""
 
 from functools import wraps
 from math import ceil
@@ -22,7 +22,7 @@ from hub.web import assets
 from hub.web.security import View, secured
 from hub.web.throttle import Key, Throttle
 
-PAGE_ENTRY, LOGIN_ENTRY = "src/main.tsx", "src/login.css"
+PAGE_ENTRY, LOGIN_ENTRY, NOTES_ENTRY = "src/main.tsx", "src/login.css", "src/incidents.css"
 A_YEAR = 365 * 24 * 3600
 #: The client library keeps its name when it changes.
 FIVE_MINUTES = 300
@@ -42,26 +42,46 @@ def enabled_only(view: View) -> View:
     return respond
 
 
-@secured
-@enabled_only
-@require_safe
-@never_cache
-@login_required(login_url=reverse_lazy("hub:login"))
+def watchers_only(view: View) -> View:
+    """Show a page to those who may watch; whoever may not is told what it takes."""
+
+    @secured
+    @enabled_only
+    @require_safe
+    @never_cache
+    @login_required(login_url=reverse_lazy("hub:login"))
+    @wraps(view)
+    def respond(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # noqa: ANN401 - the view's
+        rights = rights_of(request.user)
+        if rights is None or not rights.view:
+            return render(request, "hub/refused.html", _context(request), status=403)
+        return view(request, *args, **kwargs)
+
+    return respond
+
+
+def _context(request: HttpRequest, **more: object) -> dict[str, object]:
+    return {
+        "version": __version__, "login": assets.entry(LOGIN_ENTRY), "user": request.user.get_username(), **more,
+    }  # fmt: skip
+
+
+@watchers_only
 def page(request: HttpRequest) -> HttpResponse:
-    """The operator page, for those who may watch."""
-    rights = rights_of(request.user)
-    context: dict[str, Any] = {
-        "version": __version__,
-        "login": assets.entry(LOGIN_ENTRY),
-        "user": request.user.get_username(),
-    }
-    if rights is None or not rights.view:
-        return render(request, "hub/refused.html", context, status=403)
+    """The operator page."""
     entry = assets.entry(PAGE_ENTRY)
     if entry is None:
-        return render(request, "hub/unbuilt.html", context, status=503)
-    context |= {"entry": entry, "feed": config().feed_path}
-    return render(request, "hub/page.html", context)
+        return render(request, "hub/unbuilt.html", _context(request), status=503)
+    return render(request, "hub/page.html", _context(request, entry=entry, feed=config().feed_path))
+
+
+@watchers_only
+def incidents(request: HttpRequest) -> HttpResponse:
+    """What each alert means and what to do about it: where the links of the pack's rules lead."""
+    entry, notes = assets.entry(NOTES_ENTRY), assets.incidents()
+    if entry is None or notes is None:
+        return render(request, "hub/unbuilt.html", _context(request), status=503)
+    return render(request, "hub/incidents.html", _context(request, entry=entry, notes=notes))
 
 
 @secured

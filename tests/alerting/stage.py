@@ -20,6 +20,10 @@ from hub.alerting.setup import Setup
 from hub.alerting.sources import watched
 from hub.alerting.store import Store
 from hub.core.routing import Pace, Route, Routing
+from hub.fleet import roster
+from hub.fleet import service as fleet
+from hub.node import presence
+from hub.node.node import Node
 from tests.handclock import HandClock
 
 WATCHED = watched()
@@ -28,6 +32,12 @@ Samples = dict[str, dict[tuple[str, ...], float]]
 #: A rule of its own for each severity asked for: a backlog above 10, over when it is 10 for five seconds.
 CROWDED: dict[str, Any] = {"look": "level", "of": BACKLOG, "above": 10, "keep": 5, "summary": "{tenant}: {value} wait"}
 PACE = Pace(wait=0.25, interval=60.0, repeat=600.0)
+
+
+def attach_fleet(node: Node) -> None:
+    """What alerts are read off: the fleet's numbers and its members."""
+    for part in (presence, fleet, roster):
+        part.attach(node)
 
 
 def backlog(number: float | None, tenant: str = "acme") -> Samples:

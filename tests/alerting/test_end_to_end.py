@@ -31,7 +31,7 @@ ELSEWHERE = {"node_lost"}
 
 @pytest.fixture(scope="module")
 def provoked(tmp_path_factory) -> Iterator[Provoked]:
-    with Provoked(tmp_path_factory.mktemp("provoked"), "storm") as made:
+    with Provoked(tmp_path_factory.mktemp("provoked"), "calm") as made:
         for rules in PHASES:
             made.provoke(*rules)
         yield made

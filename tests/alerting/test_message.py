@@ -11,6 +11,10 @@ from hub.core.groups import ACKNOWLEDGED, CHANGED, FIRED, OVER, REPEATED
 from tests.alerting.messages import AT, EVIL, LIFE, PAGE, alert, evil, message, notice, resolved, storm
 
 
+def test_the_hub_s_own_notes_are_beside_the_page():
+    assert f"{PAGE}incidents/#loop_blocked" == message(FIRED, alert(runbook="incidents/#loop_blocked")).runbook
+
+
 @pytest.mark.parametrize(
     ("kind", "status"),
     [

@@ -16,9 +16,9 @@ from hub.alerting.setup import read_setup
 from hub.bus.memory import MemoryBus
 from hub.clock import SYSTEM
 from hub.conf import read
-from hub.fleet import service as fleet
 from hub.instrument.state import Instruments
 from hub.node.node import Node
+from tests.alerting.stage import attach_fleet
 from tests.support.receivers import Slack
 from tests.support.until import until
 
@@ -30,7 +30,7 @@ ROUTE = {"name": "all", "receivers": ["chat"], "wait": 0, "interval": 10}
 async def make_node(name: str, bus: MemoryBus, config, *, evaluates: bool) -> Node:
     node = Node(Instruments(config), bus)
     node.name = name
-    fleet.attach(node)
+    attach_fleet(node)
     if evaluates:
         attach(node, read_setup(config))
     node.start()

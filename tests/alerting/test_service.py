@@ -18,15 +18,12 @@ from hub.conf import Config
 from hub.core.events import Event
 from hub.core.groups import FIRED
 from hub.core.ledger import Connection
-from hub.fleet import roster
-from hub.fleet import service as fleet
 from hub.instrument.state import Instruments
 from hub.models import AlertRecord, Delivery, Evaluator
 from hub.node import node as node_module
-from hub.node import presence
 from hub.node.executor import run_in_thread
 from hub.node.node import Node
-from tests.alerting.stage import Sink, make_setup
+from tests.alerting.stage import Sink, attach_fleet, make_setup
 from tests.support.until import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,11 +44,6 @@ def faults(monkeypatch) -> Counter[str]:
 @pytest.fixture
 def sink() -> Sink:
     return Sink()
-
-
-def attach_fleet(node: Node) -> None:
-    for part in (presence, fleet, roster):
-        part.attach(node)
 
 
 @pytest.fixture

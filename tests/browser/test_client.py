@@ -134,7 +134,11 @@ def name():
 
 
 def connect(tab, name, options=SOON, path="notes"):
-    """Connect as somebody; ``socket`` is the page's, ``log`` all that happened to it."""
+    """
+    Connect as somebody, and be greeted by the hub; ``socket`` is the page's, ``log`` all that happened to it.
+
+    Open is not greeted yet, and until it is the library has a plain WebSocket.
+    """
     tab.evaluate(f"""
         window.log = [];
         window.socket = new HubSocket("/{path}/{name}/", [], {options});
@@ -142,7 +146,7 @@ def connect(tab, name, options=SOON, path="notes"):
           socket.addEventListener(type, (event) => log.push(type + (type === "close" ? ` ${{event.code}}` : "")));
         0
     """)
-    tab.wait_for("socket.readyState === 1")
+    tab.wait_for("socket.readyState === 1 && socket.negotiated")
 
 
 def rhythm(site, name, seconds):
@@ -388,8 +392,6 @@ def test_without_network_nobody_knocks_until_it_is_back(site, tab, name):
 
 def test_a_server_that_stopped_answering_is_left(site, tab, name):
     connect(tab, name, "{minDelay: 0.2, maxDelay: 0.2, connectTimeout: 1}")
-    # Open is not greeted yet, and towards a server that has not greeted it is a plain WebSocket.
-    site.wait_until_known(name, lambda known: known.get("heartbeats"))
     os.kill(site.server.pid, signal.SIGSTOP)
     try:
         tab.wait_for("log.includes('reconnecting')", seconds=10)

@@ -30,7 +30,7 @@ NOBODY = "http://127.0.0.1:9/"
 RARE = {
     "consumer:ws_handler_errors:change5m",
     "consumer:ws_disconnects:share1m",
-    "consumer:ws_heartbeats_missed:share1m",
+    "tenant:ws_presence_members:part",
     "instance:ws_slow_episodes:increase1m",
     "instance:ws_slow_consumers:seen1m",
 }

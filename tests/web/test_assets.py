@@ -22,6 +22,7 @@ def dist(tmp_path):
     (tmp_path / "fonts").mkdir()
     (tmp_path / "fonts" / "a.woff2").write_bytes(b"font")
     (tmp_path / "strange.zzz").write_bytes(b"?")
+    (tmp_path / "incidents.html").write_text("<h1>Notes</h1>")
     (tmp_path / "client").mkdir()
     (tmp_path / "client" / "hubsocket.js").write_text("client")
     (tmp_path.parent / "secret").write_text("secret")
@@ -34,7 +35,12 @@ def test_an_entry_is_its_script_with_all_styles(dist):
     assert assets.entry("src/other.tsx", dist) is None
 
 
+def test_the_notes_are_a_part_of_a_page(dist):
+    assert "<h1>Notes</h1>" == assets.incidents(dist)
+
+
 def test_nothing_was_built(tmp_path):
+    assert assets.incidents(tmp_path / "dist") is None
     assert assets.entry("src/main.tsx", tmp_path / "dist") is None
     assert assets.asset("main.js", tmp_path / "dist") is None
 
@@ -49,7 +55,7 @@ def test_files_have_their_types(dist):
     "name",
     [
         "client/hubsocket.js", "manifest.json", "../secret", "fonts/../main-1a.js", "fonts", "", "/main-1a.js",
-        "main-1a.js/", "\x00",
+        "main-1a.js/", "\x00", "incidents.html",
     ],
 )  # fmt: skip
 def test_there_are_no_other_files(dist, name):

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 def answers(visitor):
     stranger = Client()
     yield "page", visitor.get("/")
+    yield "notes", visitor.get("/incidents/")
     yield "redirect to the login", stranger.get("/")
     yield "login", stranger.get("/login/")
     yield "failed login", stranger.post("/login/", {"username": "x", "password": "y"})

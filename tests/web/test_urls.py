@@ -26,8 +26,8 @@ def host(settings):
 
 
 def test_names():
-    names = ("page", "login", "logout", "metrics")
-    assert [reverse(f"hub:{name}") for name in names] == ["/", "/login/", "/logout/", "/metrics"]
+    names = ("page", "incidents", "login", "logout", "metrics")
+    assert [reverse(f"hub:{name}") for name in names] == ["/", "/incidents/", "/login/", "/logout/", "/metrics"]
     assert reverse("hub:asset", args=["main-1a.js"]) == "/assets/main-1a.js"
     assert resolve("/metrics/").func is resolve("/metrics").func
 

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from hub.alerting.pack import PACK
 from hub.web import assets, views
 from tests.web.conftest import PASSWORD
 
@@ -47,6 +48,30 @@ def test_a_page_that_was_not_built_says_how_to_build_it(visitor, monkeypatch, tm
     assert answer.status_code == 503
     assert "make install" in answer.text
     assert Client().get("/login/").status_code == 200
+
+
+def test_the_incident_notes_have_a_place_for_every_rule_of_the_pack(visitor):
+    notes = visitor.get("/incidents/").text
+    assert [] == [rule for rule in PACK if f'<h2 id="{rule}">' not in notes]
+    assert '<a href="#handler_errors">' in notes
+    assert '.md">' not in notes
+    for name in assets.entry(views.NOTES_ENTRY).styles or [assets.entry(views.NOTES_ENTRY).script]:
+        assert visitor.get(f"/assets/{name}").status_code == 200
+
+
+def test_they_ask_for_a_login_and_for_the_right_to_watch():
+    answer = Client().get("/incidents/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/login/?next=/incidents/")
+    client = Client()
+    client.force_login(get_user_model().objects.create_user("nobody"))
+    assert client.get("/incidents/").status_code == 403
+
+
+def test_notes_that_were_not_built_say_how_to_build_them(visitor, monkeypatch, tmp_path):
+    monkeypatch.setattr(assets.incidents, "__defaults__", (tmp_path,))
+    answer = visitor.get("/incidents/")
+    assert answer.status_code == 503
+    assert "make install" in answer.text
 
 
 def test_a_user_without_permission_is_told_which_one_and_can_log_out():

@@ -118,10 +118,10 @@ function Standing({ row }: { row: AlertRow }) {
   );
 }
 
-/** Written by whoever writes rules: only what can be read is a link. */
+/** Written by whoever writes rules: only an address that can be read is a link; a path is one of this site. */
 function Runbook({ address }: { address: string }) {
   if (address === "") return null;
-  if (!/^https?:\/\//i.test(address)) return <p class="muted">Runbook: {address}</p>;
+  if (!/^(https?:\/\/|\/(?!\/)|incidents\/#)/i.test(address)) return <p class="muted">Runbook: {address}</p>;
   return (
     <p>
       <a href={address} target="_blank" rel="noreferrer">

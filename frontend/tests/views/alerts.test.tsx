@@ -286,6 +286,12 @@ test("nothing that stands in an alert becomes markup, and only the web is a link
   expect([...document.body.querySelectorAll("a")].map((link) => link.getAttribute("href"))).toEqual(["#alert=1"]);
   await active([alertRow(1, { runbook: "https://wiki.example/errors" })]);
   expect(document.body.querySelector('a[href^="https:"]')?.getAttribute("rel")).toBe("noreferrer");
+  for (const own of ["incidents/#handler_errors", "/wiki/errors"]) {
+    await active([alertRow(1, { runbook: own })]);
+    expect(document.body.querySelector(`a[href="${own}"]`)?.textContent).toContain("Runbook");
+  }
+  await active([alertRow(1, { runbook: "//elsewhere.example" })]);
+  expect(document.body.querySelector('a[href^="//"]')).toBeNull();
 });
 
 // --- silences -------------------------------------------------------------------------------------------------------

@@ -37,8 +37,9 @@ class Command(BaseCommand):
             "--alertmanager", type=Path, metavar="FILE", help="an Alertmanager's configuration: write inhibitions, too"
         )
         parser.add_argument(
-            "--runbooks", default=RUNBOOKS, metavar="ADDRESS",
-            help="what runbook_url begins with, where a rule has no runbook of its own (default %(default)s)",
+            "--runbooks", metavar="ADDRESS",
+            help="what runbook_url begins with, where a rule has no runbook of its own "
+            f"(default HUB['RUNBOOKS'], or {RUNBOOKS})",
         )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, ARG002 - Django's signature
@@ -48,7 +49,7 @@ class Command(BaseCommand):
         inhibitions, wrong = read_inhibitions(config())
         if flaws or wrong:
             raise CommandError("\n".join(map(str, (*flaws, *wrong))))
-        made = translate(rules, known, options["runbooks"])
+        made = translate(rules, known, options["runbooks"] or config().runbooks or RUNBOOKS)
         off = PACK.keys() - {rule.name for rule in rules}
         made.left_out |= {name: "off in the pack" if name in OFF else "off in HUB['RULES']" for name in sorted(off)}
         files = {options["file"]: rules_file(made)}
