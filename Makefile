@@ -105,7 +105,7 @@ test-python: install  ## All tests but the page's own (ARGS='-k inbox' picks som
 
 .PHONY: test-fast
 test-fast: install  ## What takes less than two minutes: no browser, server or Prometheus, nothing marked slow (ARGS=-n0: one by one)
-	@$(CLEAN_ENV) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "$(FAST)" $(ARGS)
+	@$(CLEAN_ENV) $(BIN)/python -m scripts.run_tests -n $(WORKERS) --dist worksteal -m "$(FAST)" $(ARGS)
 
 .PHONY: test-matrix
 test-matrix:  ## The fast tests on Python 3.12 and 3.13 with Django 6, where these are found

@@ -1,10 +1,10 @@
 """
 ``python -m scripts.run_tests``: pytest with these arguments; what failed beside others is run once more, alone.
 
-Most tests drive real servers, browsers and databases, several at a time. Where a machine is too busy for that, a test
-may fail for want of a processor, and alone it passes. It is named at the end in either case: one that is named often
-has a race in it, or has found one. Nothing is run again where more than a few failed, where a run was interrupted, or
-where tests of one process alone are run (``make test-fast``).
+Thousands of tests drive real servers, browsers and databases, or look at what happens within milliseconds, several at a
+time. Where a machine is too busy for that, a test may fail for want of a processor, and alone it passes. It is named at
+the end in either case: one that is named often has a race in it, or has found one. Nothing is run again where more than
+a few failed, or where a run was interrupted.
 """
 
 # ruff: noqa: S603, T201 - a script may print, and run tools with arguments of its own

@@ -1,5 +1,6 @@
 """An echo, monitored and bare, for real servers to serve."""
 
+import asyncio
 import os
 from typing import Any
 from urllib.parse import parse_qs
@@ -34,6 +35,8 @@ class Bare(AsyncWebsocketConsumer):
             case ["bulk", number]:
                 for sent in range(int(number)):
                     await self.send(text_data=f"{sent} ".ljust(32_768, "x"))
+                    # Others have their turns: a loop that stands still for seconds looks dead to their clients.
+                    await asyncio.sleep(0)
             case ["look", member]:
                 known = presence.get("", member)
                 await self.send(text_data="gone" if known is None else f"{known.state} {known.heard_by}")

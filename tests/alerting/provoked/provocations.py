@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
 from tests.alerting.messages import EVIL
 from tests.presence.visitor import Visitor
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: The second one can be written in a URL.
 TENANTS = ("acme", EVIL.removesuffix(" \ud800"))
+#: Seconds that a client may wait until it is let in.
+PATIENCE = 60.0
 _WINDOW = {"window": 10, "keep": 1}
 #: What the settings change of the pack, so that a test need not take hours.
 SHORTENED: dict[str, dict[str, Any]] = {
@@ -64,7 +66,7 @@ class Scene:
     @asynccontextmanager
     async def client(self, tenant: str = TENANTS[0], query: str = "") -> AsyncIterator[ClientConnection]:
         url = f"{self._url}?tenant={quote(tenant)}{query}"
-        async with connect(url, compression=None, open_timeout=30, ping_interval=None) as client:
+        async with await _connected(url) as client:
             yield client
 
     async def tell(self, tenant: str, *orders: str) -> None:
@@ -86,6 +88,16 @@ class Scene:
                 await each(tenant)
 
         await asyncio.gather(*(one(tenant) for _ in range(count) for tenant in tenants))
+
+
+async def _connected(url: str) -> ClientConnection:
+    """A connection, as soon as the server finds time for it: Daphne drops whom it keeps waiting for five seconds."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await connect(url, compression=None, open_timeout=30, ping_interval=None)
+            except (InvalidMessage, OSError):
+                await asyncio.sleep(0.5)
 
 
 async def _refused(scene: Scene, tenant: str) -> None:

@@ -7,6 +7,7 @@ from channels.testing import WebsocketCommunicator
 
 from consumers.demo import ticker
 from consumers.demo.ticker import SYMBOLS, markets
+from tests.support.until import until
 
 PATH = "/ws/demo/acme/ticker/"
 
@@ -45,9 +46,8 @@ async def test_nobody_listens_nobody_trades(application):
     assert trading()
 
     await ada.disconnect()
-    await asyncio.wait(trading(), timeout=5)
+    await until(lambda: not trading())
 
-    assert not trading()
     assert not markets["acme"].listeners
 
 
@@ -55,7 +55,7 @@ async def test_trading_resumes_with_the_next_listener(application, connect):
     ada = WebsocketCommunicator(application, PATH)
     await ada.connect()
     await ada.disconnect()
-    await asyncio.wait(trading(), timeout=5)
+    await until(lambda: not trading())
 
     ben = await connect(PATH)
 
