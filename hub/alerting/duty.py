@@ -37,6 +37,9 @@ FIGURES_INTERVAL, FIGURES_PER_SECOND = 5.0, 100
 CURVE_STEP, MAX_POINTS, MAX_CURVES = 5.0, 60, 1000
 #: Changes and messages that wait for the database at most; beyond, the engine begins anew with what is written.
 MAX_UNWRITTEN = 50_000
+#: Seconds that may pass until it is time to `Duty.flush` again: at rest, where every second has its tick, and while
+#: something fires or has been told; and the least, for clocks and timers are not that exact.
+REST, REST_WHILE_FIRING, SHORTEST_REST = 1.0, 0.2, 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,12 @@ class Duty:
             raise
         flushed, self._told, self._posted = Flushed(tuple(self._told), self._posted), [], False
         return flushed
+
+    def rest(self, now: float) -> float:
+        """Seconds after which to flush again though nothing happens: exactly then when a message is due."""
+        if self.engine is None or not self.engine.alerts.watchful:
+            return REST
+        return min(REST_WHILE_FIRING, max(SHORTEST_REST, self.engine.alerts.next_wait(now)))
 
     def leave(self, now: float) -> None:
         """Write what is not written yet, and leave the lease to others."""

@@ -6,7 +6,7 @@ Everything that comes in gives an `Outcome`. Nothing here reads a clock, a file 
 - runs on the node that holds the lease, and hands over every tick of the fleet's view (read by `hub.alerting.sources`
   on the loop, evaluated in a thread of its own: a call at a time) and every event as it comes;
 - makes silences and acknowledgements of operators calls of `Engine.alerts` in that same thread;
-- calls `Engine.pass_time` twice a second at least, and `hold` in place of `tick` while the view is frozen;
+- calls `Engine.pass_time` when `Engine.alerts` wants it, and `hold` in place of `tick` while the view is frozen;
 - writes each outcome that says something into the database before the next call: changes into the history of alerts,
   notices into the outbox, `Engine.pack` beside the epoch, all in one transaction that fails if the epoch is not its own
   any more; then the engine is thrown away;

@@ -2,20 +2,22 @@
 Alerting on a node: what the fleet's view and the bus bring goes to the evaluator's duty, what that decides to the
 outbox and to the feed.
 
-Nothing here works on the event loop but reading the view, in slices, and handing over. The engine and the outbox have
-a thread of alerting's own for their database work, and each receiver one in which it may hang. A database that is not
-there, or has not been migrated, is a fault that is recorded, and tried again.
+Nothing here works on the event loop but reading the view, in slices, and handing over. One thread evaluates, writes
+down and takes out of the outbox, and each receiver has one in which it may hang; between what happens and whoever is
+told there is no turn of the loop, since a storm makes turns long just when somebody has to be told. A database that is
+not there, or has not been migrated, is a fault that is recorded, and tried again.
 """
 
 import asyncio
+import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections, router
 
-from hub.alerting.duty import Duty, Flushed, Told
+from hub.alerting.duty import Duty, Told
 from hub.alerting.outbox import Claim, Outbox
 from hub.alerting.retention import expire
 from hub.alerting.setup import Setup, read_setup
@@ -23,6 +25,7 @@ from hub.alerting.sources import Read, Reader
 from hub.alerting.store import Store
 from hub.alerting.threads import Threads
 from hub.bus.base import Payload
+from hub.clock import processor_time_of
 from hub.core.errors import CursorError
 from hub.core.events import Event
 from hub.core.metrics import Packed
@@ -35,9 +38,9 @@ from hub.node.node import Node
 
 #: Seconds before a new node looks at the database for the first time: a host's tests are over by then.
 START_DELAY = 3.0
-#: Seconds between two looks at the time, and at the outbox; longer if a look takes long.
-PASS_INTERVAL, SEND_INTERVAL = 0.2, 2.0
-#: Of its time the thread spends at most one part in so many at work.
+#: Seconds between two looks at the outbox though nobody has put anything into it.
+SEND_INTERVAL = 2.0
+#: Of its time the thread spends at most one part in so many on the processor, unless something happens.
 SHARE = 4
 #: Seconds after which a database that failed is tried again, unless something happens.
 RETRY_INTERVAL = 5.0
@@ -45,10 +48,13 @@ RETRY_INTERVAL = 5.0
 MAX_TICKS, MAX_EVENTS = 60, 10_000
 #: Seconds between two times that what is old is deleted.
 EXPIRE_INTERVAL = 60.0
+#: Seconds that the thread keeps a connection to the database.
+CONNECTION_AGE = 60.0
 #: Events about alerts themselves: rules don't look at them.
 OWN_EVENTS = "alert."
 
 Series = list[tuple[tuple[str, ...], Any]]
+Item = TypeVar("Item")
 
 
 class AlertService:
@@ -79,10 +85,11 @@ class AlertService:
         self._on_duty = False
         self._ticks: deque[tuple[Read | None, float]] = deque(maxlen=MAX_TICKS)
         self._events: deque[tuple[Payload, float]] = deque(maxlen=MAX_EVENTS)
-        self._happened, self._posted = asyncio.Event(), asyncio.Event()
+        self._happened = threading.Event()
+        self._posted = self._ended = False
         self._thread = Threads(1, "hub-alerting")
         self._senders = Threads(max(1, len(setup.receivers)), "hub-outbox")
-        self._expire_at = 0.0
+        self._expire_at = self._send_at = self._connect_at = 0.0
 
     # --- what comes in, on the event loop ---
 
@@ -120,52 +127,68 @@ class AlertService:
         queue.append(item)
         self._happened.set()
 
-    # --- the evaluator's thread ---
+    # --- the thread ---
 
     async def run(self) -> None:
-        """Evaluate, for as long as the node lives."""
+        """Evaluate and send, for as long as the node lives."""
         await asyncio.sleep(START_DELAY)
         try:
-            while True:
-                rest = await self._step()
-                await _heard(self._happened, rest)
-                self._happened.clear()
+            await self._thread.run(self._work)
         finally:
             self.end()
 
-    async def _step(self) -> float:
-        """Evaluate what waits. Returns seconds until it is time again."""
-        clock = self._node.clock
-        began = clock.monotonic()
-        ticks, events = list(self._ticks), list(self._events)
-        self._ticks.clear()
-        self._events.clear()
+    def _work(self) -> None:
+        used = processor_time_of(threading.get_ident())
+        # Where nobody has ended it, the interpreter may.
+        while not self._ended and threading.main_thread().is_alive():
+            before = used()
+            rest = self._step()
+            after = used()
+            if before is not None and after is not None:
+                rest = max(rest, SHARE * (after - before) / 1e9)
+            self._happened.wait(rest)
+            self._happened.clear()
+
+    def _step(self) -> float:
+        """Evaluate what waits, and send what is written. Returns seconds until it is time again."""
+        wall = self._node.clock.wall
         try:
-            flushed = await self._thread.run(self._evaluate, ticks, events)
+            self._reconnect()
+            self._evaluate()
+            rest = self.duty.rest(wall())
         except Exception as error:  # noqa: BLE001 - the border: the database is away, and may come back
             record_fault("alerting", error)
-            self._on_duty = self.duty.engine is not None
-            return RETRY_INTERVAL
-        self._on_duty = self.duty.engine is not None
-        self._tell(flushed.told)
-        if flushed.posted:
-            self._posted.set()
-        return max(PASS_INTERVAL, SHARE * (clock.monotonic() - began))
+            self._connect_at, rest = 0.0, RETRY_INTERVAL
+        self._on_duty = self.duty.engine is not None and not self._ended
+        if self._on_duty:
+            self._send()
+        return rest
 
-    def _evaluate(self, ticks: Iterable[tuple[Read | None, float]], events: Iterable[tuple[Payload, float]]) -> Flushed:
+    def _reconnect(self) -> None:
+        """Begin with a new connection to the database from time to time, and after a fault."""
+        now = self._node.clock.monotonic()
+        if now >= self._connect_at:
+            self._connect_at = now + CONNECTION_AGE
+            connections.close_all()
+
+    def _evaluate(self) -> None:
         clock, duty = self._node.clock, self.duty
         if not duty.stand_by(clock.wall()):
-            return Flushed()
-        for event, at in events:
+            self._ticks.clear()
+            self._events.clear()
+            return
+        for event, at in _taken(self._events):
             duty.event(event, at)
-        for samples, at in ticks:
+        for samples, at in _taken(self._ticks):
             began = clock.monotonic()
             duty.tick(samples, at)
             self.evaluation_seconds = clock.monotonic() - began
         flushed = duty.flush(clock.wall())
+        self._posted = self._posted or flushed.posted
+        if flushed.told:
+            self._on_loop(self._tell, flushed.told)
         if duty.engine is not None and clock.wall() >= self._expire_at:
             self._expire(clock.wall())
-        return flushed
 
     def _expire(self, now: float) -> None:
         self._expire_at = now + EXPIRE_INTERVAL
@@ -188,36 +211,37 @@ class AlertService:
                 Event(kind=kind, at=self._node.clock.wall(), tenant=tenant, consumer=consumer, details=_details(one))
             )
 
+    def _on_loop(self, call: Callable[[Iterable[Told]], None], told: Iterable[Told]) -> None:
+        # The loop may have ended.
+        with suppress(RuntimeError):
+            self._node.loop.call_soon_threadsafe(call, told)
+
     # --- the outbox ---
 
-    async def send(self) -> None:
-        """Send what waits in the outbox while this process is on duty, for as long as the node lives."""
-        under_way: set[asyncio.Future[None]] = set()
-        while True:
-            self._posted.clear()
-            for claim in await self._claims():
-                one = asyncio.ensure_future(self._deliver(claim))
-                under_way.add(one)
-                one.add_done_callback(under_way.discard)
-            await _heard(self._posted, SEND_INTERVAL)
-
-    async def _claims(self) -> list[Claim]:
-        if not self._on_duty:
-            return []
+    def _send(self) -> None:
+        """Begin to send what waits in the outbox, if there may be something."""
+        now = self._node.clock.monotonic()
+        if not self._posted and now < self._send_at:
+            return
+        # Before it looks: what is put in meanwhile is seen the next time.
+        self._posted, self._send_at = False, now + SEND_INTERVAL
         try:
-            return await self._thread.run(self.outbox.claim)
+            claims = self.outbox.claim()
         except Exception as error:  # noqa: BLE001 - the border: the database is away, and may come back
             record_fault("outbox", error)
-            await asyncio.sleep(SEND_INTERVAL)
-            return []
+            self._connect_at = 0.0
+            return
+        for claim in claims:
+            self._senders.begin(self._deliver, claim)
 
-    async def _deliver(self, claim: Claim) -> None:
+    def _deliver(self, claim: Claim) -> None:
         try:
-            await self._senders.run(self.outbox.deliver, claim)
+            self.outbox.deliver(claim)
         except Exception as error:  # noqa: BLE001 - the border: the claim ends, and it is sent again
             record_fault("outbox", error)
         # The receiver is free: it may have something else to be told.
-        self._posted.set()
+        self._posted = True
+        self._happened.set()
 
     # --- what it says of itself ---
 
@@ -251,7 +275,8 @@ class AlertService:
 
     def end(self) -> None:
         """Leave the lease to others; what is on its way to a receiver is finished, and nothing new begins."""
-        now, self._on_duty = self._node.clock.wall(), False
+        now, self._on_duty, self._ended = self._node.clock.wall(), False, True
+        self._happened.set()
         self._thread.end(lambda: self._leave(now))
         self._senders.end()
 
@@ -262,12 +287,10 @@ class AlertService:
             record_fault("alerting", error)
 
 
-async def _heard(event: asyncio.Event, seconds: float) -> None:
-    """Wait until something happens, for so many seconds at most."""
-    # Not `asyncio.wait_for`: until Python 3.12 it swallows a cancellation that comes together with the event.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
+def _taken(queue: deque[Item]) -> Iterator[Item]:
+    """All that waits in a queue, into which somebody else may put more meanwhile: that waits for the next time."""
+    for _ in range(len(queue)):
+        yield queue.popleft()
 
 
 def _details(told: Told) -> dict[str, Any]:
@@ -292,6 +315,5 @@ def attach(node: Node, setup: Setup | None = None) -> None:
     node.add(service, service.tick)
     node.keep(service.follow, "alerting")
     node.keep(service.run, "alerting")
-    node.keep(service.send, "alerting")
     node.at_end(service.end)
     node.measure_alerts = service.measured

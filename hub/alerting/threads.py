@@ -34,6 +34,12 @@ class Threads:
         call = partial(function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, _call, call, self._let_go)
 
+    def begin(self, function: Callable[Params, Result], *args: Params.args, **kwargs: Params.kwargs) -> None:
+        """Have a function run in one of them, which says itself what becomes of it."""
+        # The interpreter may be ending: what waits in the outbox is sent by the next process.
+        with suppress(RuntimeError):
+            self._pool.submit(_call, partial(function, *args, **kwargs), self._let_go)
+
     def end(self, last: Callable[[], object] = connections.close_all) -> None:
         """Begin nothing new, but for one last call."""
         # The interpreter may be ending too: then nothing begins any more at all.

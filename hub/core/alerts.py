@@ -7,13 +7,15 @@ as long as it fires: who was told of it is told that it is over.
 
 What the rooms around it have to do, in one transaction with the evaluator's epoch: hand over what `Evaluator.evaluate`
 has returned (`take`), take what is `due`, and write that into the outbox under `Notice.incident` and `Notice.number`
-(together a key that no other message has), with `pack`, the history of alerts and their changes. Call `due` twice a
-second at least, for time passes. Silences and acknowledgements come from operators by way of the database, which
-`put_silences` merges. After a start `restore`, then `withdraw` what no rule says any more.
+(together a key that no other message has), with `pack`, the history of alerts and their changes. Time passes: call
+`due` every second, while it is `watchful` several times in it, and when `next_wait` says. Silences and acknowledgements
+come from operators by way of the database, which `put_silences` merges. After a start `restore`, then `withdraw` what
+no rule says any more.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from hub.core.groups import Group, Notice
@@ -199,6 +201,17 @@ class Alerts:
             key: posts for key, posts in self._waning.items() if any(self._is_over(key, post) for post in posts)
         }
         return notices
+
+    @property
+    def watchful(self) -> bool:
+        """Whether the time alone may make a message due."""
+        return bool(self.firing or self._groups)
+
+    def next_wait(self, now: float) -> float:
+        """Seconds until the first message of a group has waited for more of its kind; infinite if none waits."""
+        waits = (group.wait_ends_at - now for group in self._groups.values() if group.wait_ends_at is not None)
+        # What has waited long enough waits for something else: for its hour.
+        return min((seconds for seconds in waits if seconds > 0), default=inf)
 
     def _current(self, now: float) -> dict[PostKey, dict[str, Firing]]:
         """What fires and is not muted, by where it is told."""

@@ -107,6 +107,13 @@ class Group:
         """Whether it can be forgotten."""
         return not self.incident and self.waiting_since is None and not self.passed
 
+    @property
+    def wait_ends_at(self) -> float | None:
+        """When the first alert will have waited for more of its kind; None: the group is not waiting."""
+        if self.incident or self.waiting_since is None:
+            return None
+        return self.waiting_since + (self.post.pace.wait if self.post.after is None else self.post.after)
+
     # --- what becomes of its alerts ---
 
     def begin(self, alert: Alert) -> None:
@@ -143,8 +150,8 @@ class Group:
             return None
         if self.waiting_since is None:
             self.waiting_since = now
-        wait = self.post.pace.wait if self.post.after is None else self.post.after
-        if now - self.waiting_since < wait:
+        ends_at = self.wait_ends_at
+        if ends_at is not None and now < ends_at:
             return None
         return FIRED if current else OVER
 

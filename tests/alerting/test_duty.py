@@ -8,11 +8,11 @@ from django.db import connection
 
 from hub.access import Operator, Rights
 from hub.alerting.actions import acknowledge, end_silence, list_active, silence, unacknowledge
-from hub.alerting.duty import ACQUIRE_INTERVAL, MAX_POINTS
+from hub.alerting.duty import ACQUIRE_INTERVAL, MAX_POINTS, REST, REST_WHILE_FIRING, SHORTEST_REST
 from hub.alerting.store import LEASE
 from hub.core.groups import ACKNOWLEDGED, FIRED, OVER, REPEATED
 from hub.models import AlertRecord, Evaluator
-from tests.alerting.stage import BACKLOG, Sink, Site, backlog, make_setup
+from tests.alerting.stage import BACKLOG, PACE, Sink, Site, backlog, make_setup
 from tests.handclock import HandClock
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +51,20 @@ def test_an_alert_is_told_and_told_to_be_over(site, sink):
     assert [FIRED, OVER] == sink.kinds
     assert ["firing", "resolved"] == site.told
     assert ["resolved"] == list(AlertRecord.objects.values_list("state", flat=True))
+
+
+def test_it_wants_to_be_called_again_when_a_message_is_due(clock, sink, site):
+    assert REST == site.duty.rest(clock.wall())
+    site.decide(backlog(0))
+    assert REST == site.duty.rest(clock.wall())
+    site.decide(backlog(50))
+    clock.advance(PACE.wait - 0.1)
+    assert pytest.approx(0.1) == site.duty.rest(clock.wall())
+    clock.advance(0.0999)
+    assert SHORTEST_REST == site.duty.rest(clock.wall())
+    clock.advance(1)
+    site.decide(backlog(50))
+    assert REST_WHILE_FIRING == site.duty.rest(clock.wall())
 
 
 def test_what_was_written_is_told_to_the_feed_once(clock):

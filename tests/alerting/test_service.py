@@ -5,9 +5,10 @@ import threading
 from collections import Counter
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from hub.access import Operator, Rights
+from hub.alerting import duty
 from hub.alerting import service as module
 from hub.alerting.actions import acknowledge, list_active
 from hub.alerting.receivers.base import DeliveryError
@@ -23,7 +24,7 @@ from hub.models import AlertRecord, Delivery, Evaluator
 from hub.node import node as node_module
 from hub.node.executor import run_in_thread
 from hub.node.node import Node
-from tests.alerting.stage import Sink, attach_fleet, make_setup
+from tests.alerting.stage import PACE, Sink, attach_fleet, make_setup
 from tests.support.until import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -206,7 +207,37 @@ async def test_a_view_that_stands_still_is_not_known(node, sink, monkeypatch):
     await until(lambda: part.duty.engine is not None)
     connect(node)
     await until(lambda: sink.kinds == [FIRED])
+    await node.stop()
+    await asyncio.to_thread(part._thread._pool.shutdown)
+    part._on_duty = True
     await part.tick(node.clock.wall())
-    part._ticks.clear()
     await part.tick(node.clock.wall())
-    assert [None] == [samples for samples, _ in part._ticks]
+    assert [None] == [samples for samples, _ in part._ticks][1:]
+
+
+async def test_what_is_urgent_waits_for_more_of_its_kind_and_no_longer(node, sink, monkeypatch):
+    monkeypatch.setattr(node_module, "CADENCE", 60.0)
+    rests: list[float] = []
+    part = start(node, sink, look="count", of="hub_events_total", by=["tenant"], window=60)
+    rest = part.duty.rest
+
+    def noted(now: float) -> float:
+        rests.append(rest(now))
+        return rests[-1]
+
+    monkeypatch.setattr(part.duty, "rest", noted)
+    await until(lambda: part._on_duty)
+    node.publish(Event(kind="handler.error", at=node.clock.wall(), tenant="acme", consumer="chat"))
+    await until(lambda: sink.kinds == [FIRED])
+    waits = [seconds for seconds in rests if seconds not in (duty.REST, duty.REST_WHILE_FIRING)]
+    assert waits
+    assert max(waits) <= PACE.wait
+
+
+async def test_the_database_gets_a_new_connection_after_a_fault(node, sink, faults, monkeypatch):
+    part = start(node, sink)
+    await until(lambda: part.duty.engine is not None)
+    closed: list[float] = []
+    monkeypatch.setattr(connections, "close_all", lambda: closed.append(node.clock.monotonic()))
+    monkeypatch.setattr(part.duty, "flush", lambda now: 1 / 0)
+    await until(lambda: faults["alerting"] >= 2 and closed)

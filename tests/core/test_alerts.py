@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from math import inf
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -295,3 +296,27 @@ def test_a_group_whose_route_is_gone_is_told_that_it_is_over():
     fire(alerts, 0, alert())
     other.restore(json.loads(json.dumps(alerts.pack())), START + 10)
     assert [(OVER, "slack")] == resolve(other, 100, alert())
+
+
+# --- when to look again -------------------------------------------------------------------------------------------
+
+
+def test_it_says_when_a_message_will_be_due_by_the_time_alone():
+    alerts = make(route("slack", pace=Pace(wait=0.25), go_on=True), route("mail", pace=Pace(wait=30.0)))
+    assert (False, inf) == (alerts.watchful, alerts.next_wait(START))
+    assert [] == fire(alerts, 0, alert())
+    assert (True, 0.25) == (alerts.watchful, alerts.next_wait(START))
+    assert [(FIRED, "slack")] == due(alerts, 0.25)
+    assert 29.75 == alerts.next_wait(START + 0.25)
+    resolve(alerts, 1, alert())
+    # The mail has nothing to tell any more; that all is over waits for its interval, and so somebody has to look.
+    assert (True, inf) == (alerts.watchful, alerts.next_wait(START + 1))
+
+
+def test_what_waits_for_its_hour_wants_nobody_to_look_all_the_time():
+    closed = Hours(days=frozenset(), start=0, end=1, zone="UTC")
+    alerts = make(route(pace=Pace(wait=1.0), hours=closed, hold=True))
+    fire(alerts, 0, alert())
+    assert 1.0 == alerts.next_wait(START)
+    assert [] == due(alerts, 2)
+    assert inf == alerts.next_wait(START + 2)

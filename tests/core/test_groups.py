@@ -128,6 +128,18 @@ def test_a_new_alert_takes_the_acknowledgement_back():
     assert ACKNOWLEDGED == due(one, 701, alert("a"), alert("b"), by="bob")
 
 
+def test_it_says_when_it_has_waited():
+    one = group()
+    assert one.wait_ends_at is None
+    due(one, 1, alert("a"))
+    assert START + 6 == one.wait_ends_at
+    assert FIRED == due(one, 6, alert("a"))
+    assert one.wait_ends_at is None
+    escalated = group(after=30.0)
+    due(escalated, 0, alert("a"))
+    assert START + 30 == escalated.wait_ends_at
+
+
 def test_outside_of_the_hours_everything_waits():
     one = group()
     assert due(one, 0, alert(), open_now=False) is None
