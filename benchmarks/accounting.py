@@ -78,10 +78,11 @@ def main() -> None:
     options = parser.parse_args()
     pin(options.core)
     with tempfile.TemporaryDirectory(prefix="hub-benchmark-") as folder:
-        from benchmarks.project import configure
+        from benchmarks.project import configure, settle
 
         configure(Path(folder), monitored=True)
         costs = asyncio.run(_time_all(options.pairs, options.rounds))
+        settle()
     sys.stdout.write(json.dumps(costs) + "\n")
     sys.stdout.flush()
 

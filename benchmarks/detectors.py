@@ -240,10 +240,11 @@ def main() -> None:
     options = parser.parse_args()
     pin(options.core)
     with tempfile.TemporaryDirectory(prefix="hub-benchmark-") as folder:
-        from benchmarks.project import configure
+        from benchmarks.project import configure, settle
 
         configure(Path(folder), monitored=True, hub=options.hub)
         asyncio.run(_answer_requests())
+        settle()
 
 
 async def _answer_requests() -> None:

@@ -1,5 +1,12 @@
-"""The Django project that every benchmarked server runs: SQLite in a file, the in-memory channel layer."""
+"""
+The Django project that every benchmarked server runs: SQLite in a file, the in-memory channel layer.
 
+``python -m benchmarks.project FOLDER`` makes its database.
+"""
+
+import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +26,20 @@ def configure(folder: Path, *, monitored: bool, hub: Mapping[str, object] | None
         monitored: Whether `hub` is among the installed apps.
         hub: `settings.HUB`; by default everything is as it comes.
     """
+    # By a process with the hub, for all sides alike: SQLite reads the whole schema with each new connection, so that
+    # tables more would look like a cost of the consumers.
+    subprocess.run([sys.executable, "-m", "benchmarks.project", str(folder)], check=True)
+    _set_up(folder, monitored=monitored, hub=hub)
+
+
+def settle() -> None:
+    """Wait until the hub has written what it had to, after the event loop has ended and before the folder goes."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("hub-alerting"):
+            thread.join(10)
+
+
+def _set_up(folder: Path, *, monitored: bool, hub: Mapping[str, object] | None = None) -> None:
     settings.configure(
         SECRET_KEY=SECRET_KEY,
         ALLOWED_HOSTS=["127.0.0.1"],
@@ -34,8 +55,6 @@ def configure(folder: Path, *, monitored: bool, hub: Mapping[str, object] | None
         HUB=dict(hub or {}),
     )
     django.setup()
-    call_command("migrate", run_syncdb=True, verbosity=0)
-    _create_user()
 
 
 def _list_apps(monitored: bool) -> list[str]:
@@ -43,7 +62,13 @@ def _list_apps(monitored: bool) -> list[str]:
     return [*apps, "hub"] if monitored else apps
 
 
-def _create_user() -> None:
+def main() -> None:
     from django.contrib.auth import get_user_model
 
+    _set_up(Path(sys.argv[1]), monitored=True)
+    call_command("migrate", run_syncdb=True, verbosity=0)
     get_user_model().objects.create(pk=1, username="benchmark")
+
+
+if __name__ == "__main__":
+    main()
