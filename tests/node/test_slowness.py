@@ -25,7 +25,7 @@ from hub.instrument.busy import DEFAULT_THRESHOLD, SENT
 from hub.instrument.state import Instruments
 from hub.node import slowness as module
 from hub.node.node import Node
-from hub.node.slowness import RANKED, Lookout, attach
+from hub.node.slowness import RANKED, RENEWED, Lookout, attach
 from tests.handclock import HandClock
 from tests.node.test_evidence import Backlog, Entry, Waits
 from tests.node.test_queues import Layer, put
@@ -394,6 +394,22 @@ async def test_where_it_waits_is_looked_up_anew(lookout, shared, clock, register
     [row] = [SlowRow(*packed) for packed in lookout.ranked()]
     assert "elsewhere" == row.details["function"]
     entry.task.cancel()
+
+
+async def test_of_many_some_are_looked_up_anew_each_second_and_in_the_end_all(
+    lookout, shared, clock, register, monkeypatch
+):
+    entries = [await at_work(shared, register) for _ in range(2 * RENEWED + 3)]
+    look(lookout, clock, 1.0)
+    looked_up: list[Any] = []
+    monkeypatch.setattr(lookout, "_complete", looked_up.append)
+    lookout.ranked()
+    assert RENEWED == len(set(looked_up)) == len(looked_up)
+    for _ in range(2):
+        lookout.ranked()
+    assert set(lookout._entries) == set(looked_up)
+    for entry in entries:
+        entry.task.cancel()
 
 
 async def test_what_is_forgotten_is_forgotten_everywhere(lookout, shared, clock, register):
