@@ -198,6 +198,24 @@ async def test_a_group_member_whose_queue_is_full_loses_a_message_in_silence():
         await asyncio.wait_for(layer.receive(name), 0.05)
 
 
+# --- asyncio --------------------------------------------------------------------------------------------------------
+
+
+async def test_asyncio_s_loop_asks_its_selector_once_a_turn(monkeypatch):
+    selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    asked: list[float | None] = []
+    select = selector.select
+
+    def counted(timeout: float | None = None) -> Any:
+        asked.append(timeout)
+        return select(timeout)
+
+    monkeypatch.setattr(selector, "select", counted, raising=False)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [0, 0, 0] == asked, "nobody can tell any more whether a loop rests: see hub/instrument/turns.py"
+
+
 # --- Django ---------------------------------------------------------------------------------------------------------
 
 
