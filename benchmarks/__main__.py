@@ -11,9 +11,10 @@ from time import perf_counter
 
 from benchmarks.accounting import measure_accounting
 from benchmarks.alerts import measure_alerts
-from benchmarks.detectors import measure_idle, measure_shares
+from benchmarks.detectors import measure_shares
 from benchmarks.figures import Measurement
 from benchmarks.flags import measure_flags
+from benchmarks.idle import measure_idle
 from benchmarks.layers import measure_layers
 from benchmarks.load import LoadClient
 from benchmarks.machine import Machine, describe_machine
@@ -58,7 +59,7 @@ class Scale:
     rules_rounds: int
     alerts: tuple[int, int, float]
     detectors: Effort
-    idle: tuple[int, float]
+    idle: tuple[int, float, int]
     layer_messages: int
     storm: tuple[int, float]
 
@@ -66,12 +67,12 @@ class Scale:
 WHOLE = Scale(
     Effort(1.0, 5), accounting_pairs=10_000, accounting_rounds=7, scrapes=7, connections=8_000, memory_rounds=2,
     presence_rounds=3, presence_minutes=2, beating=(8_000, 20.0), rules_rounds=5, alerts=(200, 2_000, 120.0),
-    detectors=Effort(0.5, 5), idle=(1_000, 20.0), layer_messages=2_000, storm=(10_000, 60.0),
+    detectors=Effort(0.5, 5), idle=(1_000, 10.0, 4), layer_messages=2_000, storm=(10_000, 60.0),
 )  # fmt: skip
 QUICK = Scale(
     Effort(0.3, 1), accounting_pairs=5_000, accounting_rounds=3, scrapes=2, connections=1_000, memory_rounds=1,
     presence_rounds=1, presence_minutes=1, beating=(2_000, 4.0), rules_rounds=1, alerts=(20, 500, 15.0),
-    detectors=Effort(0.2, 1), idle=(200, 3.0), layer_messages=500, storm=(1_000, 6.0),
+    detectors=Effort(0.2, 1), idle=(200, 5.0, 1), layer_messages=500, storm=(1_000, 6.0),
 )  # fmt: skip
 
 

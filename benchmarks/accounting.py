@@ -196,14 +196,13 @@ def _build_uncounted() -> Application:
         def at_work(self, inbox: Any) -> None:
             pass
 
-        def lost_in_teardown(self, undispatched: list[list[Message]]) -> None:
-            pass
-
     class UncountedEcho(MonitoredConsumerMixin, Echo):
-        async def _hub_observe(self, shared: Any, connection: Any, scope: Any, receive: Any, send: Any) -> None:
+        def _hub_begin(self, shared: Any, scope: Any, receive: Any, send: Any) -> Any:
             self._hub_sweeping = self._hub_sweep_of(shared)
-            observer: Any = NoObserver(shared)
-            await self._hub_run_inbox(observer, scope, receive, send)
+            return NoObserver(shared), receive, send
+
+        def _hub_end(self, observer: Any, inbox: Any, failure: Any) -> None:
+            pass
 
     application: Application = UncountedEcho.as_asgi()
     return application

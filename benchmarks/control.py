@@ -1,9 +1,10 @@
 """
-The benchmarked server's back door, two HTTP paths ahead of the application.
+The benchmarked server's back door, some HTTP paths ahead of the application.
 
 `/-/memory` collects garbage and answers with the resident size; `/-/processor` answers with the processor time of the
-process, all threads; `/-/delay` answers with the longest delay of the event loop since it was asked before (and begins
-to watch when asked for the first time). WebSocket scopes pass untouched.
+process, all threads; `/-/own-time` with that of watchdog and lookout, and `/-/turn` with that of a turn of the loop;
+`/-/delay` answers with the longest delay of the event loop since it was asked before (and begins to watch when asked
+for the first time). WebSocket scopes pass untouched.
 """
 
 import asyncio
@@ -14,25 +15,36 @@ from time import perf_counter, process_time
 import psutil
 
 from benchmarks.apps import Application, Receive, Scope, Send
+from benchmarks.own_time import Meter, measure_turn, read_watchdog
 
 WATCH_INTERVAL = 0.001
 
 
 class Control:
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, meter: Meter | None = None) -> None:
         self.application = application
+        self._meter = meter or Meter()
         self._watch: asyncio.Task[None] | None = None
         self._longest = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/-/memory":
-            await _answer(send, {"rss": _read_memory()})
-        elif scope["type"] == "http" and scope["path"] == "/-/processor":
-            await _answer(send, {"seconds": process_time()})
-        elif scope["type"] == "http" and scope["path"] == "/-/delay":
-            await _answer(send, {"delay": self._read_delay()})
+        if scope["type"] == "http" and scope["path"].startswith("/-/"):
+            await _answer(send, await self._read(scope["path"]))
         else:
             await self.application(scope, receive, send)
+
+    async def _read(self, path: str) -> dict[str, float]:
+        if path == "/-/memory":
+            return {"rss": _read_memory()}
+        if path == "/-/processor":
+            return {"seconds": process_time()}
+        if path == "/-/own-time":
+            return {"watchdog": read_watchdog(), "lookout": self._meter.nanoseconds, "steps": self._meter.steps}
+        if path == "/-/turn":
+            return {"nanoseconds": await measure_turn()}
+        if path == "/-/delay":
+            return {"delay": self._read_delay()}
+        raise ValueError(f"no such path here: {path}")
 
     def _read_delay(self) -> float:
         if self._watch is None:

@@ -1,9 +1,8 @@
 """
-What each detector costs.
+What each detector costs of a message.
 
-Of a message: with one after the other switched off, in turn, so that what it adds is what is missing without it; in
-process, where nothing else is measured, and end to end. Of an idle process: its processor time with the watchdog and
-the lookout, beside another one without them in the same seconds.
+With one after the other switched off, in turn, so that what it adds is what is missing without it; in process, where
+nothing else is measured, and end to end.
 """
 
 import argparse
@@ -16,23 +15,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from time import perf_counter, sleep
 from typing import Any
 
-from benchmarks import figures
 from benchmarks.accounting import Variant, build, time_pairs
 from benchmarks.apps import Side
 from benchmarks.children import Child
-from benchmarks.figures import Measurement, Row, Spread, Verdict
+from benchmarks.figures import Measurement, Row, Spread
 from benchmarks.load import LoadClient
 from benchmarks.machine import Machine, pin
-from benchmarks.servers import Server, ServerKind, start_server
+from benchmarks.servers import ServerKind, start_server
 from benchmarks.throughput import CONNECTIONS, Effort
 from hub.core.control import PARAMETER
 
 IN_FLIGHT = 20
-#: What a process does only once is over by then: imports of the first connection, buffers, caches.
-WARM_UP_SECONDS = 1.0
 
 
 class Without(StrEnum):
@@ -59,7 +54,8 @@ SETTINGS[Without.ALL] = {key: value for settings in list(SETTINGS.values()) for 
 Costs = list[float]
 
 
-def _as_argument(without: Without) -> str:
+def as_argument(without: Without) -> str:
+    """The argument of a child in which that is switched off."""
     return f"--hub={json.dumps(SETTINGS[without])}"
 
 
@@ -133,7 +129,7 @@ def _load_server(kind: ServerKind, machine: Machine, effort: Effort, client: Loa
     costs: dict[Without, Costs] = {without: [] for without in Without}
     with ExitStack() as stack:
         servers = {
-            without: stack.enter_context(start_server(kind, Side.MONITORED, machine.server_core, _as_argument(without)))
+            without: stack.enter_context(start_server(kind, Side.MONITORED, machine.server_core, as_argument(without)))
             for without in Without
         }
         for number in range(effort.rounds):
@@ -152,7 +148,7 @@ def _time_in_process(machine: Machine, pairs: int, rounds: int) -> tuple[dict[Wi
     with ExitStack() as stack:
         children = {
             without: stack.enter_context(
-                Child("benchmarks.detectors", f"--core={machine.server_core}", _as_argument(without))
+                Child("benchmarks.detectors", f"--core={machine.server_core}", as_argument(without))
             )
             for without in Without
         }
@@ -167,67 +163,6 @@ def _time_in_process(machine: Machine, pairs: int, rounds: int) -> tuple[dict[Wi
 
 def _ask(child: Child, variant: Variant, pairs: int, query: str = "") -> float:
     return float(child.ask(variant=variant, pairs=pairs, query=query)["cost"])
-
-
-# --- an idle process ----------------------------------------------------------------------------------------------
-
-
-def measure_idle(
-    kinds: Sequence[ServerKind], machine: Machine, connections: int, seconds: float, client: LoadClient
-) -> Measurement:
-    """
-    Measure what watchdog and lookout take while nothing happens.
-
-    Args:
-        connections: Idle ones of the second half; the first has none.
-        seconds: Of each half.
-    """
-    measurement = Measurement("detectors: watchdog and lookout of an idle process")
-    core = machine.server_core
-    for kind in kinds:
-        with (
-            start_server(kind, Side.MONITORED, core) as watched,
-            start_server(kind, Side.MONITORED, core, _as_argument(Without.SLOWNESS)) as unwatched,
-        ):
-            servers = (watched, unwatched)
-            for held in (0, connections):
-                # At least one has come and gone: the hub's node starts with the first.
-                client.hold([server.address("echo") for server in servers for _ in range(held or 1)])
-                if not held:
-                    client.release()
-                sleep(WARM_UP_SECONDS)
-                shares = _share_of_core(servers, seconds)
-                measurement.rows.append(_make_idle_row(kind, held, *shares))
-                added = Spread.over([shares[0] - shares[1]])
-                measurement.verdicts.append(Verdict(figures.IDLE, f"{kind}, {held:,} connections", added))
-            client.release()
-    measurement.notes.append(
-        f"Processor time of the whole process, all threads, within {seconds:g} s; both servers in the same seconds."
-    )
-    return measurement
-
-
-def _share_of_core(servers: Sequence[Server], seconds: float) -> list[float]:
-    """In percent, of each server, within the same seconds."""
-    began = [(perf_counter(), server.read_processor()) for server in servers]
-    sleep(seconds)
-    ended = [(server.read_processor(), perf_counter()) for server in servers]
-    return [
-        100 * (busy - busy_before) / (at - at_before)
-        for (at_before, busy_before), (busy, at) in zip(began, ended, strict=True)
-    ]
-
-
-def _make_idle_row(kind: ServerKind, connections: int, watched: float, unwatched: float) -> Row:
-    return Row(
-        {
-            "server": kind,
-            "idle connections": f"{connections:,}",
-            "% of a core": Spread.over([watched]),
-            "without slow detection": Spread.over([unwatched]),
-            "watchdog and lookout": Spread.over([watched - unwatched]),
-        }
-    )
 
 
 # --- the child: a hub with some of it switched off ----------------------------------------------------------------

@@ -26,6 +26,8 @@ from benchmarks.machine import pin
 
 HOST = "127.0.0.1"
 REQUEST_TIMEOUT = 120.0
+#: The argument of a child that times watchdog and lookout.
+OWN_TIME = "--own-time"
 
 
 class ServerKind(StrEnum):
@@ -64,6 +66,15 @@ class Server:
         """Its processor time up to now, in seconds; asking costs about a millisecond."""
         return float(json.loads(self.get("/-/processor"))["seconds"])
 
+    def read_own_time(self) -> dict[str, int]:
+        """Nanoseconds of watchdog and lookout up to now, and the lookout's steps; of a server with `OWN_TIME`."""
+        own: dict[str, int] = json.loads(self.get("/-/own-time"))
+        return own
+
+    def measure_turn(self) -> float:
+        """What a turn of its event loop takes that only a timer is for, in nanoseconds; that takes some seconds."""
+        return float(json.loads(self.get("/-/turn"))["nanoseconds"])
+
     def read_delay(self) -> float:
         """The longest delay of the event loop, in seconds, since this was asked before."""
         return float(json.loads(self.get("/-/delay"))["delay"])
@@ -98,6 +109,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--core", type=int, required=True)
     parser.add_argument("--series", type=Path, help="an exposition whose series prometheus_client shall hold")
     parser.add_argument("--hub", type=json.loads, default={}, help="settings.HUB, as JSON")
+    parser.add_argument(OWN_TIME, action="store_true", help="time watchdog and lookout")
     return parser.parse_args()
 
 
@@ -113,7 +125,10 @@ def _build(options: argparse.Namespace, folder: Path) -> Any:
 
     if options.series is not None:
         return Control(build_prometheus(options.series.read_text(encoding="utf-8")))
-    return Control(build_application(Side(options.side)))
+    from benchmarks.own_time import watch
+
+    meter = watch() if options.own_time else None
+    return Control(build_application(Side(options.side)), meter)
 
 
 def _serve_uvicorn(application: Any) -> None:

@@ -51,12 +51,12 @@ def fingerprint(function: Any) -> str:
 @pytest.mark.parametrize(
     ("function", "known", "ours"),
     [
-        (AsyncConsumer.__call__, "8462ee3f7788", "MonitoredConsumerMixin._hub_run_inbox (hub/instrument/mixin.py)"),
+        (AsyncConsumer.__call__, "8462ee3f7788", "MonitoredConsumerMixin._hub_open (hub/instrument/mixin.py)"),
         (AsyncConsumer.dispatch, "32a44591cd40", "MonitoredConsumerMixin.dispatch (hub/instrument/mixin.py)"),
         (get_handler_name, "514cdb5a605f", "the short cut for websocket.receive in MonitoredConsumerMixin.dispatch"),
         (await_many_dispatch, "aa6bc7affcdc", "Inbox (hub/instrument/inbox.py)"),
         (aclose_old_connections, "e5fbbc4f6bc1", "Sweep.run (hub/instrument/sweep.py)"),
-        (get_channel_layer, "1c286d93e3b0", "MonitoredConsumerMixin._hub_run_inbox (hub/instrument/mixin.py)"),
+        (get_channel_layer, "1c286d93e3b0", "MonitoredConsumerMixin._hub_open (hub/instrument/mixin.py)"),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )
@@ -79,7 +79,7 @@ async def test_a_consumer_has_these_attributes_when_its_handlers_run():
     peer.start()
     assert await peer.end() is None
     names = {"scope", "channel_layer", "channel_name", "channel_receive", "base_send"}
-    assert names == set(seen), "Channels gives a consumer other attributes: give the same in _hub_run_inbox"
+    assert names == set(seen), "Channels gives a consumer other attributes: give the same in _hub_open"
     assert seen["base_send"] == peer.send, "base_send is no longer the server's own callable"
 
 
@@ -94,7 +94,7 @@ def test_a_sync_consumer_s_dispatch_can_be_told_from_the_async_one():
 
 
 def test_an_unknown_channel_layer_is_none():
-    assert get_channel_layer("no such layer") is None, "get_channel_layer raises now: _hub_run_inbox would too"
+    assert get_channel_layer("no such layer") is None, "get_channel_layer raises now: _hub_open would too"
 
 
 def test_as_asgi_names_the_consumer():
@@ -196,6 +196,24 @@ async def test_a_group_member_whose_queue_is_full_loses_a_message_in_silence():
     assert (await layer.receive(name))["number"] == 0
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(layer.receive(name), 0.05)
+
+
+# --- asyncio --------------------------------------------------------------------------------------------------------
+
+
+async def test_asyncio_s_loop_asks_its_selector_once_a_turn(monkeypatch):
+    selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    asked: list[float | None] = []
+    select = selector.select
+
+    def counted(timeout: float | None = None) -> Any:
+        asked.append(timeout)
+        return select(timeout)
+
+    monkeypatch.setattr(selector, "select", counted, raising=False)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [0, 0, 0] == asked, "nobody can tell any more whether a loop rests: see hub/instrument/turns.py"
 
 
 # --- Django ---------------------------------------------------------------------------------------------------------

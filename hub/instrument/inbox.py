@@ -9,7 +9,7 @@ raised in its place in the order.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -105,6 +105,8 @@ class Source:
                 if arrived is not None:
                     size = arrived(message, now)
                 queue.append((now, message, size))
+                # An idle connection must not hold on to its last frame.
+                del message
                 if inbox.waiter is not None:
                     inbox.wake()
                 if size > 0:
@@ -168,12 +170,12 @@ class Inbox:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def run(
+    def run(
         self, dispatch: Dispatch, receive: Get, arrived: Arrived, layer_receive: Get | None,
         reading: Callable[..., None] | None = None, entry: AtWork | None = None,
-    ) -> None:  # fmt: skip
+    ) -> Coroutine[Any, Any, None]:  # fmt: skip
         """
-        Dispatch until a source or the dispatch raises.
+        Begin to read; the coroutine that is to be awaited at once dispatches until a source or the dispatch raises.
 
         Args:
             dispatch: Runs the handler.
@@ -184,13 +186,9 @@ class Inbox:
             reading: Told by ``value`` whether the client's reader reads, when it parks and when it goes on.
             entry: What stands in the register while there is something to dispatch.
         """
-        self._sources = [Source(self, receive, self._max_messages, self._max_bytes, arrived, reading)]
-        if layer_receive is not None:
-            self._sources.append(Source(self, layer_receive, 1, 1))
-        try:
-            await self._dispatch_all(dispatch, entry)
-        finally:
-            await self._close()
+        client = Source(self, receive, self._max_messages, self._max_bytes, arrived, reading)
+        self._sources = [client] if layer_receive is None else [client, Source(self, layer_receive, 1, 1)]
+        return self._dispatch_all(dispatch, entry)
 
     async def _dispatch_all(self, dispatch: Dispatch, entry: AtWork | None) -> None:
         """
@@ -198,7 +196,8 @@ class Inbox:
 
         One loop and not several functions: this is the hot path, and a call costs as much as a count.
         """
-        sources, monotonic, create_future = self._sources, self.monotonic, self.loop.create_future
+        sources, monotonic = self._sources, self.monotonic
+        message: Message | BaseException | None
         client = sources[0]
         register: set[Any] = set() if entry is None else BUSY
         register.add(entry)
@@ -231,7 +230,9 @@ class Inbox:
                 if idle:
                     TURN.busy -= 1
                     register.discard(entry)
-                    self.waiter = create_future()
+                    # An idle connection must not hold on to its last frame.
+                    message = None
+                    self.waiter = self.loop.create_future()
                     try:
                         await self.waiter
                     finally:
@@ -242,6 +243,7 @@ class Inbox:
         finally:
             TURN.busy -= 1
             register.discard(entry)
+            await self._close()
 
     async def _close(self) -> None:
         """Stop the readers; what they had read stays in the queues."""

@@ -7,7 +7,7 @@ see what they would see without it.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, ClassVar
 
 from asgiref.sync import async_to_sync
@@ -44,6 +44,12 @@ def next_definition(cls: type, name: str) -> object:
     """What ``super()`` in the mixin finds under a name for instances of ``cls``."""
     bases = cls.__mro__[cls.__mro__.index(MonitoredConsumerMixin) + 1 :]
     return next((vars(base)[name] for base in bases if name in vars(base)), None)
+
+
+def is_owned(scope: Any) -> bool:  # noqa: ANN401 - ASGI
+    """Whether somebody counts for a connection already."""
+    connection = scope.get(SCOPE_KEY)
+    return connection is not None and connection.owner is not None
 
 
 def check_threshold(name: str, milliseconds: float | None) -> None:
@@ -143,6 +149,8 @@ class MonitoredConsumerMixin:
     _hub_sweeping: Sweep | None = None
     #: The record of the connection that this instance serves, while it does.
     _hub_connection: Connection | None = None
+    #: Methods of the host's that stand on this instance, with something of ours in front, while it serves.
+    _hub_shadowed: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         super().__init_subclass__(**kwargs)
@@ -202,34 +210,38 @@ class MonitoredConsumerMixin:
         return None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
-        """Run the consumer, monitored if it is a WebSocket's and nobody monitors it already."""
+        """
+        Run the consumer, monitored if it is a WebSocket's and nobody monitors it already.
+
+        Whatever runs for as long as the connection lives is awaited from here, not from one method inside another:
+        each of them would cost every idle connection a third of a KiB.
+        """
         shared = instruments()
-        connection = scope.get(SCOPE_KEY)
-        owned = connection is not None and connection.owner is not None
-        if not shared.config.enabled or scope.get("type") != "websocket" or owned:
+        if not shared.config.enabled or scope.get("type") != "websocket" or is_owned(scope):
             await super().__call__(scope, receive, send)  # type: ignore[misc]  # the consumer's
             return
-        shared.start()
-        asked = take_parameter_of(scope)
-        if connection is None:
-            connection = shared.ledger.open(self._hub_label, shared.clock.monotonic(), self._hub_resolve_tenant)
-            # For a consumer that this one may run inside itself: nothing is counted twice.
-            scope[SCOPE_KEY] = connection
-        else:
-            connection.consumer, connection.tenant_of = self._hub_label, self._hub_resolve_tenant
-            receive, send = straight(receive), straight(send)
-        connection.asked = connection.asked or asked
-        connection.owner = "mixin"
-        self._hub_connection = connection
+        observer, receive, send = self._hub_begin(shared, scope, receive, send)
+        inbox = self._hub_inbox_of(observer)
+        failure: BaseException | None = None
         try:
-            await self._hub_observe(shared, connection, scope, receive, send)
+            if inbox is None:
+                await self._hub_run_wrapped(observer, scope, receive, send)
+            else:
+                await (await self._hub_open(inbox, observer, scope, receive, send))
+        except Exception as error:
+            # In the inbox it is the regular end, as in Channels' own ``__call__``.
+            if inbox is None or not isinstance(error, StopConsumer):
+                failure = error
+                raise
         finally:
-            vars(self).pop("_hub_connection", None)
+            self._hub_end(observer, inbox, failure)
 
-    async def _hub_observe(
-        self, shared: Instruments, connection: Connection, scope: Any, receive: Any, send: Any  # noqa: ANN401 - ASGI
-    ) -> None:  # fmt: skip
-        """Run the consumer with everything counted; the gauge goes down here, once, however it ends."""
+    def _hub_begin(
+        self, shared: Instruments, scope: Any, receive: Any, send: Any  # noqa: ANN401 - ASGI
+    ) -> tuple[Observer, Any, Any]:  # fmt: skip
+        """Claim the connection; gives what counts for it, and what passes through it in place of the server's own."""
+        shared.start()
+        connection, receive, send = self._hub_claim(shared, scope, receive, send)
         self._hub_sweeping = self._hub_sweep_of(shared)
         control = self._hub_set_up(shared, connection, send)
         if control is not None:
@@ -239,24 +251,41 @@ class MonitoredConsumerMixin:
         if self.hub_slow_threshold_ms is not None:
             observer.threshold = self.hub_slow_threshold_ms / 1000
         observer.close_after = self.hub_close_slow_client_after
-        shadowed = [*numbered, *watch_json(self, self._hub_types, connection)]
-        failure: BaseException | None = None
-        try:
-            inbox = shared.config.inbox if self.hub_inbox is None else self.hub_inbox
-            if inbox and self._hub_owns_loop:
-                await self._hub_run_inbox(observer, scope, receive, observer.observe_send(send))
-            else:
-                await self._hub_run_wrapped(observer, scope, receive, observer.observe_send(send), shadowed)
-        except Exception as error:
-            failure = error
-            raise
-        finally:
-            for name in shadowed:
-                vars(self).pop(name, None)
-            if control is not None:
-                control.stop()
-                record_end(shared, connection)
-            shared.ended(connection, failure)
+        shadowed = (*numbered, *watch_json(self, self._hub_types, connection))
+        if shadowed:
+            self._hub_shadowed = shadowed
+        self._hub_connection = connection
+        return observer, receive, observer.observe_send(send)
+
+    def _hub_claim(
+        self, shared: Instruments, scope: Any, receive: Any, send: Any  # noqa: ANN401 - ASGI
+    ) -> tuple[Connection, Any, Any]:  # fmt: skip
+        """The record of the connection, which counts for this consumer from now on."""
+        asked = take_parameter_of(scope)
+        connection = scope.get(SCOPE_KEY)
+        if connection is None:
+            connection = shared.ledger.open(self._hub_label, shared.clock.monotonic(), self._hub_resolve_tenant)
+            # For a consumer that this one may run inside itself: nothing is counted twice.
+            scope[SCOPE_KEY] = connection
+        else:
+            connection.consumer, connection.tenant_of = self._hub_label, self._hub_resolve_tenant
+            receive, send = straight(receive), straight(send)
+        connection.asked = connection.asked or asked
+        connection.owner = "mixin"
+        return connection, receive, send
+
+    def _hub_end(self, observer: Observer, inbox: Inbox | None, failure: BaseException | None) -> None:
+        """The consumer is done; the gauge goes down here, once, however it ends."""
+        shared, connection = observer.instruments, observer.connection
+        if inbox is not None:
+            observer.lost_in_teardown(inbox.undispatched())
+        for name in (*self._hub_shadowed, "_hub_shadowed"):
+            vars(self).pop(name, None)
+        if observer.control is not None:
+            observer.control.stop()
+            record_end(shared, connection)
+        shared.ended(connection, failure)
+        vars(self).pop("_hub_connection", None)
 
     def _hub_set_up(self, shared: Instruments, connection: Connection, send: Send) -> ControlFrames | None:
         """Say how presence of the connection is kept; gives its control frames, if it has any."""
@@ -269,8 +298,17 @@ class MonitoredConsumerMixin:
         connection.member_of = functools.partial(members.member_of, self) if present else None
         return ControlFrames(shared, connection, policy.interval, send) if negotiates else None
 
-    async def _hub_run_inbox(self, observer: Observer, scope: Any, receive: Any, send: Send) -> None:  # noqa: ANN401 - ASGI
-        """What `AsyncConsumer.__call__` does, with the inbox in place of ``await_many_dispatch``."""
+    def _hub_inbox_of(self, observer: Observer) -> Inbox | None:
+        """The inbox that the consumer runs in; None: its loop is not ours, or it is to keep its own."""
+        settings = observer.instruments.config
+        if not self._hub_owns_loop or not (settings.inbox if self.hub_inbox is None else self.hub_inbox):
+            return None
+        return Inbox(observer.monotonic, settings.inbox_messages, settings.inbox_bytes)
+
+    async def _hub_open(
+        self, inbox: Inbox, observer: Observer, scope: Any, receive: Any, send: Send  # noqa: ANN401 - ASGI
+    ) -> Awaitable[None]:  # fmt: skip
+        """What `AsyncConsumer.__call__` does; gives the inbox at work, in place of ``await_many_dispatch``."""
         consumer: Any = self
         consumer.scope = scope
         consumer.channel_layer = get_channel_layer(consumer.channel_layer_alias)
@@ -280,34 +318,24 @@ class MonitoredConsumerMixin:
             consumer.channel_name = await consumer.channel_layer.new_channel()
             # At once: every variable of a context costs each connection memory for as long as it lives.
             CONNECTION.reset(token)
-            del token
             layer_receive = functools.partial(consumer.channel_layer.receive, consumer.channel_name)
             consumer.channel_receive = layer_receive
         consumer.base_send = async_to_sync(send) if consumer._sync else send  # noqa: SLF001 - as Channels does
-        settings = observer.instruments.config
-        inbox = Inbox(observer.monotonic, settings.inbox_messages, settings.inbox_bytes)
         entry = observer.at_work(inbox)
-        try:
-            dispatch = observer.observe_dispatch(consumer.dispatch)
-            await inbox.run(dispatch, receive, observer.arrived, layer_receive, observer.reading, entry)
-        except StopConsumer:
-            pass
-        finally:
-            observer.lost_in_teardown(inbox.undispatched())
+        dispatch = observer.observe_dispatch(consumer.dispatch)
+        return inbox.run(dispatch, receive, observer.arrived, layer_receive, observer.reading, entry)
 
-    async def _hub_run_wrapped(
-        self, observer: Observer, scope: Any, receive: Any, send: Send, shadowed: list[str]  # noqa: ANN401 - ASGI
-    ) -> None:  # fmt: skip
+    async def _hub_run_wrapped(self, observer: Observer, scope: Any, receive: Any, send: Send) -> None:  # noqa: ANN401 - ASGI
         """Leave the loop to the consumer; see what passes through ``receive``, ``send`` and ``dispatch``."""
         consumer: Any = self
         consumer.dispatch = observer.observe_own_dispatch(consumer.dispatch)
-        shadowed.append("dispatch")
         token = CONNECTION.set(observer.connection)
         try:
             await super().__call__(scope, observer.observe_receive(receive), send)  # type: ignore[misc]  # the consumer's
         finally:
             CONNECTION.reset(token)
             observer.settle_unhandled()
+            vars(self).pop("dispatch", None)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Dispatch as the consumer does, but sweep old database connections only when that can matter."""

@@ -67,7 +67,7 @@ class Observer:
         control: The control frames of the connection, if its client asked for them and gets them.
     """
 
-    __slots__ = ("_closer", "_control", "_dispatched", "_send", "_type_of", "_unhandled", "close_after", "connection",
+    __slots__ = ("_closer", "_dispatched", "_send", "_type_of", "_unhandled", "close_after", "connection", "control",
                  "inbox", "instruments", "monotonic", "started_at", "task", "threshold")  # fmt: skip
 
     def __init__(
@@ -78,7 +78,7 @@ class Observer:
         self.connection = connection
         self.monotonic = instruments.clock.monotonic
         self._type_of = type_of
-        self._control = control
+        self.control = control
         self._unhandled: list[Message] = []
         self._dispatched = False
         self.inbox: Backlog | None = None
@@ -178,7 +178,7 @@ class Observer:
         return result
 
     async def _accepted(self) -> None:
-        control = self._control
+        control = self.control
         if control is None:
             self.instruments.accepted(self.connection)
             return

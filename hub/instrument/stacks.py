@@ -41,9 +41,6 @@ _SYNC_SEND: CodeType = SyncConsumer.send.__code__
 #: Where what a consumer sends passes through.
 _OBSERVER = str(Path(__file__).with_name("observer.py"))
 _THREAD_CALL: CodeType = SyncToAsync.__call__.__code__
-#: One turn of asyncio's own loop, and what it runs of it; all else that it calls is the selector.
-_TURN: CodeType = asyncio.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
-_STEP: CodeType = asyncio.Handle._run.__code__  # noqa: SLF001 - there is no other way
 
 #: Before Python 3.12 anything new may set off a collection of garbage, whose finalizers let other threads go on.
 _COLLECTS_ANYWHERE = sys.version_info < (3, 12)
@@ -113,14 +110,6 @@ def stack_of(thread: int | None) -> list[FrameType]:
         return []
     with _uncollected():
         return _stack(sys._current_frames().get(thread))  # noqa: SLF001 - there is no other way
-
-
-def at_rest(thread: int) -> bool:
-    """Whether the event loop of a thread waits for something to happen; of another loop than asyncio's nobody knows."""
-    with _uncollected():
-        frame = sys._current_frames().get(thread)  # noqa: SLF001 - there is no other way
-        caller = None if frame is None else frame.f_back
-        return caller is not None and caller.f_code is _TURN and frame is not None and frame.f_code is not _STEP
 
 
 def _stacks() -> list[list[FrameType]]:

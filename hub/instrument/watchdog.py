@@ -6,7 +6,8 @@ that holds it up most often is the one that blocks it. The shared thread is aske
 that waits is how long any sync code waits, and while it waits, the thread's stack says at what.
 
 While there is nothing to look for, the loop rests (`Watchdog.rest`), and the shared thread is asked nothing: then the
-watchdog alone looks whether anything stirs, and wakes the loop if it does.
+watchdog alone looks whether anything stirs, and wakes the loop if it does. To wake up is nearly all that this costs, so
+it does as seldom as it may.
 """
 
 import asyncio
@@ -20,17 +21,19 @@ from types import FrameType
 
 from asgiref.sync import SyncToAsync
 
-from hub.clock import processor_time_of
 from hub.core.events import Detail
 from hub.core.ledger import Connection
 from hub.core.loop import LATE
 from hub.faults import record_fault
 from hub.instrument.busy import BUSY
 from hub.instrument.mixin import MonitoredConsumerMixin
-from hub.instrument.stacks import at_rest, place, stack_of
+from hub.instrument.stacks import place, stack_of
+from hub.instrument.turns import Turns
 
 #: Seconds between two looks.
 PERIOD = 0.1
+#: The same while the loop rests: what begins then and takes too long is looked at soon enough.
+RESTING = 0.15
 #: The same while something is blocked.
 SAMPLING = 0.02
 #: Samples of one blockage.
@@ -164,9 +167,9 @@ class Watchdog:
         self._samples = Samples()
         #: While the loop rests: what is to wake it, and what says whether anything stirs.
         self._rest: tuple[asyncio.Future[float], Callable[[], bool]] | None = None
-        #: What the loop's thread has run up to now, and what it had run when it was known to wait and nothing stirred.
-        self._has_run = processor_time_of(self._loop_thread)
-        self._had_run: int | None = None
+        self._turns = Turns(loop, monotonic)
+        #: How many there had been when it was known to wait and nothing stirred.
+        self._still = -1
         self.due: float | None = None
         self.probe = SyncProbe(monotonic)
         self._thread = threading.Thread(target=self._run, name="hub watchdog", daemon=True)
@@ -184,7 +187,7 @@ class Watchdog:
         pause = PERIOD
         while not self._going.acquire(timeout=pause) and not self._loop.is_closed():
             try:
-                pause = SAMPLING if not self._rests() and self._look(wanted=self._wanted()) else PERIOD
+                pause = RESTING if self._rests() else SAMPLING if self._look(wanted=self._wanted()) else PERIOD
             except Exception as error:  # noqa: BLE001 - the border: a watchdog that dies would be missed by nobody
                 record_fault("watchdog", error)
 
@@ -202,11 +205,13 @@ class Watchdog:
         woken: asyncio.Future[float] = self._loop.create_future()
         until = self.due = self._monotonic() + seconds
         timer = self._loop.call_later(seconds, _wake, woken, until)
+        self._turns.watch()
         self._rest = woken, stirs
         try:
             return min(until, await woken)
         finally:
             self._rest = None
+            self._turns.leave()
             timer.cancel()
 
     def _rests(self) -> bool:
@@ -215,15 +220,16 @@ class Watchdog:
         if rest is None:
             return False
         woken, stirs = rest
-        # Asked first: whatever it does meanwhile is seen at the next look.
-        has_run = self._has_run()
-        if has_run is not None and has_run == self._had_run:
-            return True
-        if at_rest(self._loop_thread) and not stirs():
-            self._had_run = has_run
-            return True
-        # From now on it is late if it does not come.
-        self._rest, self.due = None, self._monotonic()
+        # The number first: whatever it does meanwhile is seen at the next look.
+        turns, began_at = self._turns.number, self._turns.began_at
+        if began_at is None:
+            if turns == self._still:
+                return True
+            if not stirs():
+                self._still = turns
+                return True
+        # From now on it is late if it does not come; what holds it up does so since its turn began.
+        self._rest, self.due = None, self._monotonic() if began_at is None else began_at
         with suppress(RuntimeError):
             # Unless it has been closed just now.
             self._loop.call_soon_threadsafe(_wake, woken, self.due)

@@ -76,8 +76,10 @@ class Queues:
 
     def noted(self) -> bool:
         """Whether any wait is known since somebody looked last; callable from any thread."""
-        layers = [layer for layer in list(channel_layers.backends.values()) if isinstance(layer, Instrumented)]
-        return any(layer.hub_queue is not None and layer.hub_queue.noted for layer in layers)
+        return any(
+            isinstance(layer, Instrumented) and layer.hub_queue is not None and layer.hub_queue.noted
+            for layer in list(channel_layers.backends.values())
+        )
 
     def _all_held(self, busy: Collection[AtWork], now: float) -> bool:
         """Whether all that have a channel are in slow dispatches, or will be at the next look; or there are none."""

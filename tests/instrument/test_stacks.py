@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import selectors
 import signal
 import sys
 import threading
@@ -21,7 +20,6 @@ from hub.instrument.stacks import (
     MAX_DEPTH,
     RunningCalls,
     ThreadCall,
-    at_rest,
     await_chain,
     dispatched,
     place,
@@ -66,45 +64,6 @@ class Pending:
 
 
 # --- where a task waits -------------------------------------------------------------------------------------------
-
-
-async def seen_at_rest(thread: int) -> bool:
-    """Asked by another thread, while this loop waits for its answer."""
-
-    def ask() -> bool:
-        time.sleep(0.05)
-        return at_rest(thread)
-
-    return await asyncio.to_thread(ask)
-
-
-async def test_a_loop_that_waits_for_something_to_happen_is_at_rest():
-    assert await seen_at_rest(threading.get_ident())
-
-
-def wait_in_a_selector() -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.select(0.2)
-
-
-@pytest.mark.parametrize("work", [partial(time.sleep, 0.2), wait_in_a_selector])
-@pytest.mark.parametrize("in_task", [True, False])
-async def test_a_loop_that_something_holds_up_is_not_be_it_in_c_or_in_another_selector(work, in_task):
-    here, seen = threading.get_ident(), list[bool]()
-    asking = threading.Timer(0.05, lambda: seen.append(at_rest(here)))
-    asking.start()
-    if in_task:
-        work()
-    else:
-        asyncio.get_running_loop().call_soon(work)
-        await settled()
-    asking.join()
-    assert [False] == seen
-
-
-def test_a_thread_without_a_loop_is_never_at_rest():
-    assert not at_rest(threading.get_ident())
-    assert not at_rest(-1)
 
 
 async def test_a_task_that_waits_for_nothing_but_its_turn_is_ready():

@@ -56,14 +56,12 @@ class Queues(dict[str, WatchedQueue]):
 
     Attributes:
         cleaning: What leaves a queue now has expired.
-        sent_at: When the message taken last was sent, by the wall clock.
     """
 
     def __init__(self, expiry: float, queues: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self._expiry = expiry
         self.cleaning = False
-        self.sent_at: float | None = None
         for channel, queue in (queues or {}).items():
             queue.__class__ = WatchedQueue
             self[channel] = self._tied(channel, queue)
@@ -86,7 +84,8 @@ class Queues(dict[str, WatchedQueue]):
             # With nobody to miss it if its connection has ended: that it waits there was counted then.
             losses().record(EXPIRED, channel)
         else:
-            self.sent_at = expires_at - self._expiry
+            # Here and not around the layer's ``receive``, which every idle connection waits in.
+            losses().taken(channel, expires_at - self._expiry)
 
 
 class Members(dict[str, float]):
@@ -156,13 +155,6 @@ class MemoryInstruments(Instrumented, _Layer):  # type: ignore[misc]  # any laye
             group = SENDING.get()
             losses().record(OVER_CAPACITY if group else CHANNEL_FULL, channel, group=group)
             raise
-
-    async def receive(self, channel: str) -> Message:
-        """As the layer does, noting how long the message has waited."""
-        message: Message = await super().receive(channel)
-        # Nothing ran between the queue and here.
-        losses().taken(channel, self.channels.sent_at)
-        return message
 
     async def group_send(self, group: str, message: Message) -> None:
         """As the layer does: it swallows what full channels raise, in tasks that inherit the name of the group."""
