@@ -24,3 +24,5 @@ class SystemClock:
 
 
 SYSTEM: Clock = SystemClock()
+#: Seconds of processor time that the calling thread has used up to now.
+processor_time = time.thread_time

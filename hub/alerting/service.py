@@ -25,7 +25,7 @@ from hub.alerting.sources import Read, Reader
 from hub.alerting.store import Store
 from hub.alerting.threads import Threads
 from hub.bus.base import Payload
-from hub.clock import processor_time_of
+from hub.clock import processor_time
 from hub.core.errors import CursorError
 from hub.core.events import Event
 from hub.core.metrics import Packed
@@ -138,15 +138,11 @@ class AlertService:
             self.end()
 
     def _work(self) -> None:
-        used = processor_time_of(threading.get_ident())
         # Where nobody has ended it, the interpreter may.
         while not self._ended and threading.main_thread().is_alive():
-            before = used()
+            began = processor_time()
             rest = self._step()
-            after = used()
-            if before is not None and after is not None:
-                rest = max(rest, SHARE * (after - before) / 1e9)
-            self._happened.wait(rest)
+            self._happened.wait(max(rest, SHARE * (processor_time() - began)))
             self._happened.clear()
 
     def _step(self) -> float:

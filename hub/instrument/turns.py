@@ -23,15 +23,17 @@ class Turns:
     Attributes:
         number: How many began while somebody wanted to know.
         began_at: When the one that it is in began, in monotonic seconds; None while it waits for the next.
+        seen: Whether turns are seen at all; if not, nobody knows whether it waits, and `began_at` says nothing.
     """
 
-    __slots__ = ("_before", "_monotonic", "_selector", "began_at", "number")
+    __slots__ = ("_before", "_monotonic", "_selector", "began_at", "number", "seen")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float]) -> None:
         self._selector: Any = getattr(loop, "_selector", None)
         self._monotonic = monotonic
         self._before: Callable[..., Any] | None = None
         self.number = 0
+        self.seen = False
         self.began_at: float | None = monotonic()
 
     def watch(self) -> None:
@@ -53,6 +55,7 @@ class Turns:
             # A selector of another kind may take none.
             self._selector.select = seen_select
             self._before = seen_select
+            self.seen = True
 
     def leave(self) -> None:
         """Watch no more; called in a turn of the loop."""
@@ -60,3 +63,4 @@ class Turns:
         if self._before is not None and vars(self._selector).get("select") is self._before:
             del self._selector.select
         self._before = None
+        self.seen = False

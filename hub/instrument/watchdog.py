@@ -221,15 +221,15 @@ class Watchdog:
             return False
         woken, stirs = rest
         # The number first: whatever it does meanwhile is seen at the next look.
-        turns, began_at = self._turns.number, self._turns.began_at
+        turns, began_at, seen = self._turns.number, self._turns.began_at, self._turns.seen
         if began_at is None:
             if turns == self._still:
                 return True
             if not stirs():
                 self._still = turns
                 return True
-        # From now on it is late if it does not come; what holds it up does so since its turn began.
-        self._rest, self.due = None, self._monotonic() if began_at is None else began_at
+        # From now on it is late if it does not come; what holds it up does so since its turn began, if that is known.
+        self._rest, self.due = None, began_at if seen and began_at is not None else self._monotonic()
         with suppress(RuntimeError):
             # Unless it has been closed just now.
             self._loop.call_soon_threadsafe(_wake, woken, self.due)

@@ -130,6 +130,15 @@ async def test_what_blocks_a_loop_that_rests_is_seen_and_how_long(watchdog):
     assert "hold_up" == watchdog.blocked()[1]["function"]
 
 
+async def test_a_loop_whose_turns_nobody_sees_is_not_late_for_having_rested(watchdog):
+    watchdog._turns._selector = None
+    began = time.monotonic()
+    due = await watchdog.rest(60.0, nothing_stirs)
+    # It can't be left alone, and is asked at each look.
+    assert began < due <= time.monotonic()
+    assert time.monotonic() - due < LATE
+
+
 async def test_while_it_rests_the_shared_thread_is_asked_nothing():
     watchdog = Watchdog(asyncio.get_running_loop(), SYSTEM.monotonic, lambda: True)
     watchdog.start()
