@@ -23,7 +23,7 @@ from tests.support.receivers import SLACK_PATH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.server, pytest.mark.timeout(600)]
 
 #: It takes two processes that see each other: `tests.alerting.test_node_lost`.
 ELSEWHERE = {"node_lost"}
@@ -31,9 +31,10 @@ ELSEWHERE = {"node_lost"}
 
 @pytest.fixture(scope="module")
 def provoked(tmp_path_factory) -> Iterator[Provoked]:
-    with Provoked(tmp_path_factory.mktemp("provoked"), "calm") as made:
+    with Provoked(tmp_path_factory.mktemp("provoked"), "storm") as made:
         for rules in PHASES:
             made.provoke(*rules)
+        made.calm_down()
         yield made
 
 
@@ -88,6 +89,18 @@ def test_mail_is_one_thread(provoked, rule):
     mails = provoked.mailed(rule)
     assert 1 == len({mail.get("References", mail["Message-ID"]).split()[0] for mail in mails})
     assert len(provoked.told(rule)) == len(mails)
+
+
+def test_whatever_fired_on_account_of_the_storm_is_over_when_it_is(provoked):
+    assert [] == provoked.open()
+
+
+def test_nothing_is_told_twice(provoked):
+    fires: set[str] = set()
+    for message in sorted(provoked.incidents(), key=lambda told: (told["at"], told["number"])):
+        news = {alert["key"] for alert in message["firing"] if alert["new"]}
+        assert set() == news & fires
+        fires = (fires | news) - {alert["key"] for alert in message["resolved"]}
 
 
 def test_nothing_that_came_breaks_a_format_or_a_limit(provoked):

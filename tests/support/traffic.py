@@ -22,6 +22,7 @@ class Traffic(Process):
 
 def make_traffic(server: Server, folder: Path, profile: str) -> Traffic:
     """Visitors of a site that are not running yet."""
-    env = {**server.env, "DJANGO_SETTINGS_MODULE": "hub.settings"}
+    # What the site tells of itself, at whatever level, is asked of the site alone: a visitor's every frame is a line.
+    env = {**server.env, "DJANGO_SETTINGS_MODULE": "hub.settings", "LOG_LEVEL": "WARNING"}
     command = [sys.executable, "-m", "django", "demo_traffic", "--url", server.ws_url, "--profile", profile]
     return Traffic("traffic", command, port=0, log=folder / "traffic.log", env=env)

@@ -35,6 +35,7 @@ class Trouble(MonitoredConsumerMixin, AsyncWebsocketConsumer):
     hub_slow_threshold_ms = 60_000
     hub_heartbeat_interval = 1.0
     group = ""
+    """Its members are held and released together."""
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -87,11 +88,11 @@ class Trouble(MonitoredConsumerMixin, AsyncWebsocketConsumer):
 
 
 def _consumer(rule: str) -> Any:
-    own: dict[str, Any] = {"hub_consumer": name_of(rule), "__module__": __name__}
+    own: dict[str, Any] = {"hub_consumer": name_of(rule), "group": rule, "__module__": __name__}
     if rule in SLOW:
         own["hub_slow_threshold_ms"] = 300
     if rule in LAYERS:
-        own |= {"channel_layer_alias": rule, "group": rule}
+        own["channel_layer_alias"] = rule
     return type(f"Trouble_{rule}", (Trouble,), own)
 
 
