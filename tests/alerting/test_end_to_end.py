@@ -16,7 +16,7 @@ import pytest
 from hub.alerting.message import one_line
 from hub.alerting.pack import PACK
 from hub.alerting.receivers.pagerduty import SEVERITIES
-from tests.alerting.provoked.provocations import PHASES, PROVOCATIONS, TENANTS
+from tests.alerting.provoked.provocations import HOSTILE, PHASES, PROVOCATIONS, tenants_of
 from tests.alerting.provoked.stage import SECRETS, Provoked
 from tests.support.receivers import SLACK_PATH
 
@@ -57,7 +57,7 @@ def test_a_rule_fires_once_is_grouped_and_resolves(provoked, rule):
     assert len(news) == len(set(news))
     assert sorted(news) == sorted(over)
     assert all(alert["worst"] > alert["threshold"] for alert in fired)
-    concerned = TENANTS if "tenant" in PACK[rule]["by"] else ("",)
+    concerned = tenants_of(rule) if "tenant" in PACK[rule]["by"] else ("",)
     assert set(concerned) == {alert["labels"].get("tenant", "") for alert in fired}
 
 
@@ -112,7 +112,7 @@ def test_nothing_that_came_breaks_a_format_or_a_limit(provoked):
 
 
 def test_what_a_tenant_is_called_injects_nothing(provoked):
-    hostile = one_line(TENANTS[1])
+    hostile = one_line(HOSTILE)
     assert [mail for mail in provoked.mailbox.mails if hostile in mail.get_body(("plain",)).get_content()]
     for mail in provoked.mailbox.mails:
         assert ("ops@example.com", None, None) == (mail["To"], mail["Cc"], mail["Bcc"])

@@ -1,4 +1,4 @@
-"""The channel layers of the rules that look at one: each its own, called as the rule is."""
+"""The channel layers: of each rule that looks at one its own, called as the rule is, and that of all others."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ _MEMORY = "channels.layers.InMemoryChannelLayer"
 def make_layers(redis_url: str) -> dict[str, Any]:
     """What ``CHANNEL_LAYERS`` says of them."""
     return {
+        # Who breaks off leaves a queue behind that goes on being sent to until something in it has expired.
+        "default": {"BACKEND": _MEMORY, "CONFIG": {"expiry": 20}},
         "layer_filling": {"BACKEND": _MEMORY, "CONFIG": {"capacity": 100}},
         "layer_backlog": {"BACKEND": _MEMORY, "CONFIG": {"capacity": 20_000}},
         "frames_dropped": {"BACKEND": _MEMORY, "CONFIG": {"capacity": 100}},
@@ -17,4 +19,4 @@ def make_layers(redis_url: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-LAYERS = tuple(make_layers(""))
+LAYERS = tuple(name for name in make_layers("") if name != "default")

@@ -2,8 +2,7 @@
 
 import os
 
-from hub import settings
 from hub.settings import *  # noqa: F403 - all of them
 from tests.alerting.provoked.layers import make_layers
 
-CHANNEL_LAYERS = {**settings.CHANNEL_LAYERS, **make_layers(os.environ["LAYER_REDIS_URL"])}
+CHANNEL_LAYERS = make_layers(os.environ["LAYER_REDIS_URL"])

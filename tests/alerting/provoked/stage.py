@@ -13,7 +13,7 @@ import httpx
 from consumers.demo.traffic.profiles import PROFILES
 from hub.alerting.pack import PACK
 from tests.alerting.provoked.consumers import name_of
-from tests.alerting.provoked.provocations import COMPARED, PROVOCATIONS, SHORTENED, TENANTS, Scene
+from tests.alerting.provoked.provocations import COMPARED, PROVOCATIONS, SHORTENED, Scene, tenants_of
 from tests.support.receivers import (
     ROUTING_KEY,
     SLACK_TOKEN,
@@ -44,7 +44,7 @@ SECRETS = {
     "MAIL_PASSWORD": SMTP_PASSWORD, "WRONG_TOKEN": WRONG_TOKEN,
 }  # fmt: skip
 #: One message for a rule and where it is; what fires within three seconds is in it.
-ROUTE = {"name": "all", "by": ["rule", "consumer", "layer"], "wait": 3, "interval": 15, "repeat": 3600}
+ROUTE = {"name": "all", "by": ["rule", "consumer", "layer"], "wait": 3, "interval": 10, "repeat": 3600}
 #: Seconds that the loop has to be late: for less, a crowd on a busy machine keeps it waiting by itself.
 LOOP_BLOCKED = 8
 #: Seconds within which a provoked alert is told, and told to be over.
@@ -113,8 +113,7 @@ class Provoked:
             **SECRETS, "DJANGO_SETTINGS_MODULE": "tests.alerting.provoked.settings", "LOG_LEVEL": "DEBUG",
             "LAYER_REDIS_URL": self.redis.url, "HUB_RULES": json.dumps(SHORTENED), "HUB_ROUTES": json.dumps(routes),
             "HUB_RECEIVERS": json.dumps({name: {**one, "per_minute": 6000} for name, one in receivers.items()}),
-            "HUB_PAGE_URL": PAGE, 
-            "WEBSOCKET_SLOW_CONSUMER_THRESHOLD_MS": str(1000 * LOOP_BLOCKED),
+            "HUB_PAGE_URL": PAGE, "WEBSOCKET_SLOW_CONSUMER_THRESHOLD_MS": str(1000 * LOOP_BLOCKED),
         }  # fmt: skip
 
     # --- what happens ---
@@ -203,7 +202,7 @@ def _is_of(rule: str, message: dict[str, Any]) -> bool:
     """Whether a message is of a rule where its own provocation was."""
     by = PACK[rule]["by"]
     where = {"consumer": name_of(rule)} if "consumer" in by else {"layer": rule} if "layer" in by else {}
-    concerned = "tenant" not in by or not {*TENANTS}.isdisjoint(message["tenants"])
+    concerned = "tenant" not in by or not {*tenants_of(rule)}.isdisjoint(message["tenants"])
     return concerned and message["labels"].items() >= {"rule": rule, **where}.items()
 
 
