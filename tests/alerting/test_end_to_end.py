@@ -9,10 +9,12 @@ look at what the receivers were told. These hold what comes to the formats and l
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from consumers.demo.traffic.profiles import PROFILES
 from hub.alerting.message import one_line
 from hub.alerting.pack import PACK
 from hub.alerting.receivers.pagerduty import SEVERITIES
@@ -89,6 +91,15 @@ def test_mail_is_one_thread(provoked, rule):
     mails = provoked.mailed(rule)
     assert 1 == len({mail.get("References", mail["Message-ID"]).split()[0] for mail in mails})
     assert len(provoked.told(rule)) == len(mails)
+
+
+def test_there_was_a_storm(provoked):
+    """Everybody came, many of them again and again; waves of them hung up and were cut off."""
+    [*_, (opened, closed)] = re.findall(r"opened ([\d,]+).* closed (.*)\.", provoked.traffic.log_text())
+    codes = {code: int(count.replace(",", "")) for code, count in re.findall(r"(\d{4}):([\d,]+)", closed)}
+    visitors = PROFILES["storm"].visitors
+    assert visitors < int(opened.replace(",", ""))
+    assert visitors / 20 < min(codes["1001"], codes["1006"])
 
 
 def test_whatever_fired_on_account_of_the_storm_is_over_when_it_is(provoked):
