@@ -1,9 +1,9 @@
 """
 Every rule of the pack, from real traffic or a real fault on a real server to receivers of every kind.
 
-Many are provoked at a time, under demo traffic, each at a consumer or in a channel layer of its own; then the tests
-look at what the receivers were told. These hold what comes to the formats and limits that Slack and PagerDuty document
-(`tests.support.formats`), and to the signatures of Standard Webhooks.
+They are provoked in the demo's storm of 2,000 visitors, at the same time, each at a consumer or in a channel layer of
+its own; when it is over the tests look at what the receivers were told. These hold what comes to the formats and limits
+that Slack and PagerDuty document (`tests.support.formats`), and to the signatures of Standard Webhooks.
 """
 
 from __future__ import annotations

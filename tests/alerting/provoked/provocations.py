@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 HOSTILE = EVIL.removesuffix(" \ud800")
 #: Seconds that a client may wait until it is let in.
 PATIENCE = 60.0
-#: Seconds after which nothing more will come.
+#: Seconds of silence after which nothing more will come, however late the loop is.
 SILENCE = 3.0
 #: Handshakes of a crowd: a small machine would not answer more in time.
 AT_ONCE = 10
@@ -249,6 +249,6 @@ PROVOCATIONS: dict[str, Provocation] = {
     "slow_for_long": slow(14.0),
     "traffic_risen": chat,
 }
-#: While the loop is blocked nothing else can be provoked, and for a minute it explains whatever is slow.
+#: While the loop is blocked nothing else can be provoked, and for some time it explains whatever is slow.
 _LAST = ("loop_blocked",)
 PHASES = (tuple(rule for rule in PROVOCATIONS if rule not in _LAST), _LAST)
