@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -393,6 +394,29 @@ async def test_the_dispatcher_sleeps_while_there_is_nothing_and_wakes_for_each()
         queue.put_nowait(frame(number))
     with pytest.raises(Done):
         await asyncio.wait_for(task, 10)
+
+
+class Traced(dict[str, Any]):
+    """A message of which can be told whether anybody still has it."""
+
+
+async def test_an_inbox_that_waits_holds_on_to_no_message():
+    clients: asyncio.Queue[Message] = asyncio.Queue()
+    layers: asyncio.Queue[Message] = asyncio.Queue()
+    log: list[weakref.ref[Message]] = []
+
+    async def dispatch(message: Message, arrived_at: float, size: int) -> float:
+        log.append(weakref.ref(message))
+        return time.monotonic()
+
+    task = asyncio.create_task(make_inbox().run(dispatch, clients.get, arrived, layers.get))
+    for queue, message in ((clients, frame(0)), (layers, layer_message(1)), (clients, frame(2))):
+        queue.put_nowait(Traced(message))
+        await settle()
+    assert [None, None, None] == [known() for known in log]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_each_message_comes_with_the_time_of_its_arrival_and_its_size():

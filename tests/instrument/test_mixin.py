@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Any, ClassVar
 
 import pytest
@@ -17,6 +18,7 @@ from channels.layers import get_channel_layer
 
 from hub import MonitoredConsumerMixin
 from hub.core.errors import ConfigurationError
+from hub.instrument.stacks import await_chain
 from tests.instrument.conftest import only_row
 from tests.instrument.peer import Peer
 
@@ -27,6 +29,22 @@ Mixin = MonitoredConsumerMixin
 def shared(request, setup):
     """Both ways of running a consumer, each with fresh instruments."""
     return setup(INBOX=request.param)
+
+
+# --- what an idle one keeps ---------------------------------------------------------------------------------------
+
+
+async def test_a_connection_waits_in_two_coroutines_of_the_hub_s(setup):
+    """Each of them is a third of a KiB for as long as the connection lives."""
+    setup()
+    peer = Peer(Bare.as_asgi())
+    await peer.connect()
+    await peer.ask("a frame")
+    await asyncio.sleep(0.01)
+    codes = [frame.f_code for frame in await_chain(peer.task)]
+    ours = [code.co_name for code in codes if f"{os.sep}hub{os.sep}instrument{os.sep}" in code.co_filename]
+    assert ["__call__", "_dispatch_all"] == ours
+    await peer.disconnect()
 
 
 # --- every kind of consumer ---------------------------------------------------------------------------------------
