@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's own name
 
-from hub.conf import Problem, problems_and_config
+from hub.conf import Problem, misnamed_variables, problems_and_config
 
 #: Applications without which the operator page and feed can't tell who somebody is.
 REQUIRED_APPS = ("django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions")
@@ -46,3 +46,9 @@ def check_metrics_access(app_configs: Sequence[Any] | None = None, **_: object) 
         return []
     hint = "Name the networks of your Prometheus in HUB['METRICS_NETWORKS'], or none and set HUB['METRICS_TOKEN']."
     return [Warning("Anybody may read the metrics without a token", hint=hint, id="hub.W001")]
+
+
+@register("hub")
+def check_environment(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
+    """``hub.W002``: a variable that nobody reads, with a name like one of the hub's."""
+    return [Warning(problem.message, hint=problem.hint, id="hub.W002") for problem in misnamed_variables()]

@@ -8,6 +8,7 @@ its default is used and a system check (`hub.checks`) names the key, the value a
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from ipaddress import ip_network
 from typing import Annotated, Any
@@ -141,6 +142,9 @@ def environment_name(field: str) -> str:
 
 
 ENVIRONMENT = {name: environment_name(name) for name in Config.__struct_fields__}
+_PREFIX = "HUB_"
+#: From 0 to 1: how alike two names are of which one may be meant for the other.
+_RESEMBLING = 0.85
 #: Variables that make a receiver each where ``RECEIVERS`` is not given: its kind, and which of its options they are.
 RECEIVER_VARIABLES = {"SLACK_WEBHOOK_URL": ("slack", "url"), "PAGERDUTY_ROUTING_KEY": ("pagerduty", "routing_key")}
 #: Settings that may hold what nobody should read.
@@ -184,6 +188,25 @@ def read(given: object, environ: Mapping[str, str]) -> tuple[Config, list[Proble
             problems.append(_invalid(place, name, value, str(error)))
     problems += _contradictions(values)
     return Config(**values), problems
+
+
+def misnamed(environ: Mapping[str, str]) -> list[Problem]:
+    """
+    Variables that look like one of the hub's and are none: nobody reads them.
+
+    Others may have variables that begin alike; so only what resembles one of ours is told.
+    """
+    known = set(ENVIRONMENT.values())
+    problems = []
+    for name in sorted(environ):
+        if not name.startswith(_PREFIX) or name in known:
+            continue
+        meant = ENVIRONMENT.get(name.removeprefix(_PREFIX).lower())
+        close = [meant] if meant else get_close_matches(name, known, n=1, cutoff=_RESEMBLING)
+        if close:
+            message = f"The environment variable {name} is none of the hub's: nobody reads it"
+            problems.append(Problem(name, message, f"Did you mean {close[0]}? Rename it, or remove it."))
+    return problems
 
 
 def _named_receivers(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -295,6 +318,11 @@ def _invalid(place: str, name: str, value: object, reason: str) -> Problem:
 def proxy_for(scheme: str, host: str) -> str | None:
     """The proxy through which this machine reaches a host, as ``HTTPS_PROXY`` and ``NO_PROXY`` say; None: none."""
     return None if proxy_bypass(host) else getproxies().get(scheme)
+
+
+def misnamed_variables() -> list[Problem]:
+    """Those of this process's environment."""
+    return misnamed(os.environ)
 
 
 @cache

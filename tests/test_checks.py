@@ -4,7 +4,7 @@ import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.test import override_settings
 
-from hub.checks import REQUIRED_APPS, check_apps, check_metrics_access, check_settings
+from hub.checks import REQUIRED_APPS, check_apps, check_environment, check_metrics_access, check_settings
 
 
 def ids(messages: list[CheckMessage]) -> list[str | None]:
@@ -57,3 +57,25 @@ def test_metrics_for_everybody_are_warned_of(network):
 def test_metrics_for_some_are_not(networks):
     with override_settings(HUB={"METRICS_NETWORKS": networks}):
         assert [] == check_metrics_access()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("HUB_SLOW_THRESHOLD_MS", "WEBSOCKET_SLOW_CONSUMER_THRESHOLD_MS"),
+        ("HUB_EVENT_PER_SECOND", "HUB_EVENTS_PER_SECOND"),
+        ("HUB_ENABLE", "HUB_ENABLED"),
+    ],
+)  # fmt: skip
+def test_a_variable_that_is_misspelt_is_named_with_the_one_that_is_meant(monkeypatch, name, meant):
+    monkeypatch.setenv(name, "1")
+    [message] = check_environment()
+    assert ("hub.W002", True, True) == (message.id, name in message.msg, f" {meant}?" in str(message.hint))
+
+
+@pytest.mark.parametrize(
+    "name", ["HUB_VAR", "HUB_REQUIRE_ALL", "HUB_PROTOCOL", "HUB_EVENTS_PER_SECOND", "JUPYTERHUB_USER"]
+)
+def test_a_variable_of_somebody_else_is_no_concern_of_the_hub_s(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    assert [] == check_environment()

@@ -35,7 +35,7 @@ YIELD_MESSAGES = 32
 YIELD_SECONDS = 0.001
 #: ... or, where many inboxes are busy, after their share of this: all of them together make one turn of the loop,
 #: and whoever is not monitored, or waits for a thread, needs several turns for a single message.
-TURN_SECONDS = 0.004
+TURN_SECONDS = 0.01
 
 
 class Turn:
