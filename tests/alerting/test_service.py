@@ -238,6 +238,12 @@ async def test_the_database_gets_a_new_connection_after_a_fault(node, sink, faul
     part = start(node, sink)
     await until(lambda: part.duty.engine is not None)
     closed: list[float] = []
-    monkeypatch.setattr(connections, "close_all", lambda: closed.append(node.clock.monotonic()))
+    close_all = connections.close_all
+
+    def closing() -> None:
+        closed.append(node.clock.monotonic())
+        close_all()
+
+    monkeypatch.setattr(connections, "close_all", closing)
     monkeypatch.setattr(part.duty, "flush", lambda now: 1 / 0)
     await until(lambda: faults["alerting"] >= 2 and closed)
