@@ -46,6 +46,8 @@ SHORTEST = LATENCY_BOUNDS[0]
 #: Where the wrapper leaves the shared record in the scope.
 SCOPE_KEY = "hub.connection"
 
+#: On an exception of the server's own: it found, as something was sent, that the client is gone.
+_GONE = "_hub_client_gone"
 #: RFC 6455's registry: try again later.
 CODE_TRY_AGAIN_LATER = 1013
 #: The same for a server that refuses to send it.
@@ -138,6 +140,7 @@ class Observer:
         connection = self.connection
         # Daphne says so by a RuntimeError, which may be anybody's.
         if isinstance(error, OSError) or refuses(connection.raw_send):
+            vars(error)[_GONE] = True
             connection.parting = connection.parting or parting_when_refused(connection.raw_send)
             increment(self.instruments.ledger.settle(connection).lost, AFTER_CLOSE)
             if connection.control is not None:
@@ -276,7 +279,9 @@ class Observer:
             except (StopConsumer, asyncio.CancelledError):
                 raise
             except Exception as error:
-                self.instruments.handler_error(self.connection, str(kind_of(message)), error)
+                # That the client has gone is how a connection ends: servers take it for no error of the consumer's.
+                if _GONE not in vars(error):
+                    self.instruments.handler_error(self.connection, str(kind_of(message)), error)
                 raise
             finally:
                 ended_at = monotonic()

@@ -466,7 +466,7 @@ async def test_a_message_without_a_handler_raises_channels_own_error(shared):
     assert repr(await peer.end()) == "ValueError('No handler for message type websocket.unheard')"
 
 
-async def test_a_send_that_finds_the_client_gone_is_lost_and_raises(shared):
+async def test_a_send_that_finds_the_client_gone_is_lost_and_raises_and_is_no_error_of_the_handler_s(shared):
     class Gone(Peer):
         async def send(self, message):
             if message["type"] == "websocket.send":
@@ -478,7 +478,29 @@ async def test_a_send_that_finds_the_client_gone_is_lost_and_raises(shared):
     peer.text("x")
     assert isinstance(await peer.end(), BrokenPipeError)
     row = only_row(shared)
-    assert ({}, {"after_close": 1}, {"BrokenPipeError": 1}) == (row.sent, row.lost, row.errors)
+    assert ({}, {"after_close": 1}, {}) == (row.sent, row.lost, row.errors)
+
+
+async def test_what_a_handler_makes_of_it_is_its_own_error(shared):
+    class Gone(Peer):
+        async def send(self, message):
+            if message["type"] == "websocket.send":
+                raise BrokenPipeError
+            await super().send(message)
+
+    class Explaining(Text):
+        async def send(self, *args, **kwargs):
+            try:
+                await super().send(*args, **kwargs)
+            except OSError as error:
+                raise LookupError("nobody there") from error
+
+    peer = Gone(Explaining.as_asgi())
+    await peer.connect()
+    peer.text("x")
+    assert isinstance(await peer.end(), LookupError)
+    row = only_row(shared)
+    assert ({"after_close": 1}, {"LookupError": 1}) == (row.lost, row.errors)
 
 
 # --- never twice, and not at all when off -------------------------------------------------------------------------
