@@ -152,6 +152,7 @@ def test_an_open_alert_is_acknowledged_and_silenced_by_single_keys(page):
     press(page, "k")
     expect(page.get_by_test_id("alert-changes")).to_contain_text("unacknowledged by ops")
     press(page, "s")
+    expect(page.get_by_test_id("silence-dialog")).to_be_visible()
     expect(page.get_by_test_id("silence-matchers")).to_have_value("rule=test_queue, tenant=acme")
     # What is typed there is text.
     page.get_by_test_id("silence-why").focus()
@@ -170,6 +171,7 @@ def test_the_header_leads_to_what_fires(page):
 def test_escape_leads_back_step_by_step(page):
     expect(row(page, "test_loop")).to_be_visible()
     press(page, "a", "Enter")
+    expect(page.get_by_test_id("alert-dialog")).to_be_visible()
     tab_to(page, "alert-silence")
     press(page, "Enter")
     expect(page.get_by_test_id("silence-dialog")).to_be_visible()

@@ -1,11 +1,12 @@
 /** A modal dialog that is there while something is open: focus goes into it, and back to where it was. */
 import type { RefObject } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export function useModal(open: boolean): RefObject<HTMLDialogElement | null> {
   const dialog = useRef<HTMLDialogElement>(null);
   const origin = useRef<{ element: Element | null; alert: string | undefined }>({ element: null, alert: undefined });
-  useEffect(() => {
+  // Not after the next frame, as an effect would be: by then a quick hand has moved the focus on.
+  useLayoutEffect(() => {
     const box = dialog.current;
     if (!open || box === null) return;
     const element = document.activeElement;
